@@ -1,0 +1,38 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int clinux_openat(int directory, const char *path, int flags, unsigned mode) {
+    return openat(directory, path, flags, mode);
+}
+int clinux_fcntl(int fd, int command, long argument) { return fcntl(fd, command, argument); }
+int clinux_ioctl(int fd, unsigned long request, void *argument) { return ioctl(fd, request, argument); }
+int clinux_prctl(int option, unsigned long argument) { return prctl(option, argument, 0, 0, 0); }
+
+int clinux_rename_noreplace(int olddir, const char *old, int newdir, const char *new_) {
+    return renameat2(olddir, old, newdir, new_, RENAME_NOREPLACE);
+}
+int clinux_clone_file(int target, int source) { return ioctl(target, FICLONE, source); }
+
+int clinux_unshare(int flags) { return unshare(flags); }
+int clinux_pivot_root(const char *new_root, const char *put_old) {
+    return (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+const int clinux_CLONE_NEWNS = CLONE_NEWNS, clinux_CLONE_NEWUSER = CLONE_NEWUSER;
+
+int clinux_wifexited(int status) { return WIFEXITED(status); }
+int clinux_wexitstatus(int status) { return WEXITSTATUS(status); }
+int clinux_wifsignaled(int status) { return WIFSIGNALED(status); }
+int clinux_wtermsig(int status) { return WTERMSIG(status); }
+
+const char *clinux_dirent_name(const struct dirent *entry) { return entry->d_name; }
+unsigned char clinux_dirent_type(const struct dirent *entry) { return entry->d_type; }

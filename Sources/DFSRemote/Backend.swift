@@ -1,0 +1,37 @@
+import DFSModel
+import DFSSystem
+
+/// Where a store's objects live: a directory, later an S3 prefix.
+///
+/// Keys are relative paths of ASCII letters, digits, `.`, `-`, `_` and `/`. Objects are immutable once put, except
+/// those under `live/`, which are not reached through this protocol. All methods may be called from any thread
+/// and block. An error whose `errno` is EIO or ESTALE may be transient; `code == .corrupt` is permanent.
+package protocol Backend: Sendable {
+    /// For messages.
+    var location: String { get }
+
+    /// The whole object; `nil` when there is none.
+    func get(_ key: String, limit: Int) throws(DFSError) -> [UInt8]?
+
+    /// `count` bytes at `offset` into an object that must exist. Throws `.corrupt` when it is shorter.
+    func get(_ key: String, at offset: UInt64, count: Int) throws(DFSError) -> [UInt8]
+
+    /// The length of an object; `nil` when there is none. Never trusted to prove absence to gc.
+    func length(of key: String) throws(DFSError) -> UInt64?
+
+    /// Puts an object that nobody else puts (its key holds a random part). Durable on return.
+    func put(_ key: String, _ bytes: [UInt8]) throws(DFSError)
+
+    /// Puts only if nothing stands under `key`. Durable on return. `false` when other bytes stand there; when the very
+    /// same bytes stand there (an answer was lost) the put counts as done.
+    func putIfAbsent(_ key: String, _ bytes: [UInt8]) throws(DFSError) -> Bool
+
+    /// Keys below `prefix` (which ends in `/` or is empty), in order. May lag behind puts of others.
+    func list(_ prefix: String) throws(DFSError) -> [String]
+
+    /// The time of the backend's own clock, in practice that of the machine that holds the data.
+    func time() throws(DFSError) -> Timestamp
+
+    /// Free bytes for this user; `nil` where the notion does not exist.
+    func freeSpace() throws(DFSError) -> UInt64?
+}

@@ -1,0 +1,105 @@
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// A store in a directory, local or on a shared file system.
+package struct DirectoryBackend: Backend {
+    package let root: String
+
+    package init(root: String) { self.root = root }
+
+    package var location: String { root }
+
+    package func path(_ key: String) -> String { root + "/" + key }
+
+    /// Where files are written before they get their final name.
+    package var temporaryDirectory: String { root + "/tmp" }
+
+    package func get(_ key: String, limit: Int) throws(DFSError) -> [UInt8]? {
+        try Files.read(path(key), limit: limit)
+    }
+
+    package func get(_ key: String, at offset: UInt64, count: Int) throws(DFSError) -> [UInt8] {
+        let fd = try OwnedDescriptor.open(path(key), O_RDONLY)
+        return try Files.read(fd.raw, at: offset, count: count, what: path(key))
+    }
+
+    package func length(of key: String) throws(DFSError) -> UInt64? {
+        try FileStatus.of(path: path(key), following: true)?.size
+    }
+
+    package func put(_ key: String, _ bytes: [UInt8]) throws(DFSError) {
+        let file = try begin()
+        try file.append(bytes)
+        try publish(file, as: key)
+    }
+
+    /// A temporary file in this store, for content that is written piece by piece.
+    package func begin() throws(DFSError) -> DurableFile {
+        do {
+            return try DurableFile(temporaryDirectory: temporaryDirectory)
+        } catch {
+            guard error.errno == ENOENT else { throw error }
+            try Files.makeDirectories(temporaryDirectory)
+            return try DurableFile(temporaryDirectory: temporaryDirectory)
+        }
+    }
+
+    /// Gives a finished temporary its final name. Durable on return.
+    package func publish(_ file: DurableFile, as key: String) throws(DFSError) {
+        let path = path(key)
+        do {
+            try file.publish(as: path)
+        } catch {
+            guard error.errno == ENOENT else { throw error }
+            try Files.makeDirectories(Files.parent(path))
+            try file.publish(as: path)
+        }
+    }
+
+    package func putIfAbsent(_ key: String, _ bytes: [UInt8]) throws(DFSError) -> Bool {
+        let file = try begin()
+        try file.append(bytes)
+        let path = path(key)
+        try Files.makeDirectories(Files.parent(path))
+        var lost: DFSError?
+        do {
+            if try file.linkIfAbsent(as: path) { return true }
+        } catch { lost = error }
+        // On NFS a failed call may have succeeded: what stands there decides.
+        guard let standing = try get(key, limit: max(1 << 26, bytes.count)) else {
+            throw lost ?? DFSError(.operational, "cannot create \(path)", cause: "it vanished while it was made")
+        }
+        if standing == bytes {
+            try Files.synchronizeDirectory(Files.parent(path))
+            return true
+        }
+        if let lost, lost.errno != EEXIST { throw lost }
+        return false
+    }
+
+    package func list(_ prefix: String) throws(DFSError) -> [String] {
+        var keys = [String]()
+        try collect(prefix, into: &keys)
+        return keys.sorted()
+    }
+
+    private func collect(_ prefix: String, into keys: inout [String]) throws(DFSError) {
+        let directory = path(String(prefix.dropLast(prefix.hasSuffix("/") ? 1 : 0)))
+        guard Files.isDirectory(directory) else { return }
+        for name in try DirectoryListing.names(of: directory) {
+            let key = prefix + NameText.encode(name)
+            if Files.isDirectory(path(key)) { try collect(key + "/", into: &keys) } else { keys.append(key) }
+        }
+    }
+
+    package func time() throws(DFSError) -> Timestamp {
+        try begin().status().modified
+    }
+
+    package func freeSpace() throws(DFSError) -> UInt64? {
+        var s = statvfs()
+        try System.call("cannot ask \(root) for its free space") { statvfs(root, &s) }
+        return UInt64(s.f_bavail) * UInt64(s.f_frsize)
+    }
+}

@@ -1,0 +1,91 @@
+import DFSModel
+
+/// One name in a directory.
+package struct TreeEntry: Sendable, Equatable {
+    package enum Kind: UInt8, Sendable { case file = 1, directory = 2, symlink = 3 }
+
+    package var name: [UInt8]
+    package var kind: Kind
+    /// The nine permission bits.
+    package var mode: UInt16
+    package var modified: Timestamp
+    /// Bytes of a file, of a symlink's target, or of all files below a directory.
+    package var size: UInt64
+    /// Files and symlinks below a directory; 0 for others.
+    package var files: UInt64
+    package var content: ContentDigest
+    /// The recipe of a large file or the root node of a directory.
+    package var address: ObjectAddress?
+    /// The target of a symlink.
+    package var target: [UInt8]
+
+    package init(
+        name: [UInt8], kind: Kind, mode: UInt16, modified: Timestamp, size: UInt64, files: UInt64 = 0,
+        content: ContentDigest, address: ObjectAddress? = nil, target: [UInt8] = []
+    ) {
+        self.name = name
+        self.kind = kind
+        self.mode = mode
+        self.modified = modified
+        self.size = size
+        self.files = files
+        self.content = content
+        self.address = address
+        self.target = target
+    }
+
+    package var isExecutable: Bool { kind == .file && mode & 0o100 != 0 }
+
+    /// What the content digest of a directory calls this kind of entry.
+    package var letter: UInt8 {
+        switch kind {
+        case .file: isExecutable ? UInt8(ascii: "x") : UInt8(ascii: "f")
+        case .directory: UInt8(ascii: "d")
+        case .symlink: UInt8(ascii: "l")
+        }
+    }
+
+    /// Whether `name` may stand in a directory: 1…255 bytes, no NUL, no slash, not `.` or `..`.
+    package static func isValid(name: [UInt8]) -> Bool {
+        (1...255).contains(name.count) && !name.contains(0) && !name.contains(0x2f) && name != [0x2e]
+            && name != [0x2e, 0x2e]
+    }
+
+    /// The directory itself as an entry without a name: what a version or a snapshot points to.
+    package static func root(_ summary: TreeSummary, modified: Timestamp, mode: UInt16 = 0o755) -> TreeEntry {
+        TreeEntry(
+            name: [], kind: .directory, mode: mode, modified: modified, size: summary.bytes, files: summary.files,
+            content: summary.content, address: summary.tree)
+    }
+}
+
+/// A tree and what is below it, as ledger events and records give it.
+package struct TreeSummary: Hashable, Sendable {
+    package var content: ContentDigest
+    package var tree: ObjectAddress
+    package var files: UInt64
+    package var bytes: UInt64
+
+    package init(content: ContentDigest, tree: ObjectAddress, files: UInt64, bytes: UInt64) {
+        self.content = content
+        self.tree = tree
+        self.files = files
+        self.bytes = bytes
+    }
+
+    package var json: JSONValue {
+        [
+            "content": .string(content.digest.text), "tree": .string(tree.digest.text), "files": .integer(Int64(files)),
+            "bytes": .integer(Int64(bytes)),
+        ]
+    }
+
+    /// `nil` when a member is missing or malformed.
+    package init?(_ json: JSONValue?) {
+        guard let json, let content = json["content"]?.digest, let tree = json["tree"]?.digest,
+            let files = json["files"]?.integer, let bytes = json["bytes"]?.integer, files >= 0, bytes >= 0
+        else { return nil }
+        self.init(
+            content: ContentDigest(content), tree: ObjectAddress(tree), files: UInt64(files), bytes: UInt64(bytes))
+    }
+}

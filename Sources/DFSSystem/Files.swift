@@ -1,0 +1,187 @@
+import CLinux
+import DFSModel
+import Glibc
+
+/// Whole-file and directory operations on text paths.
+package enum Files {
+    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    package static func isDirectory(_ path: String) -> Bool {
+        var s = stat()
+        return stat(path, &s) == 0 && s.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Reads a whole file; `nil` when it does not exist. Refuses more than `limit` bytes.
+    package static func read(_ path: String, limit: Int = 1 << 30) throws(DFSError) -> [UInt8]? {
+        let fd: OwnedDescriptor
+        do {
+            fd = try OwnedDescriptor.open(path, O_RDONLY)
+        } catch {
+            if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+            throw error
+        }
+        return try read(fd, what: path, limit: limit)
+    }
+
+    /// Reads from the current position to the end.
+    package static func read(_ fd: OwnedDescriptor, what: String, limit: Int = 1 << 30) throws(DFSError) -> [UInt8] {
+        let status = try FileStatus.of(fd)
+        guard status.size <= UInt64(limit) else {
+            throw DFSError(.corrupt, "\(what) is larger than it can be", cause: "\(status.size) bytes")
+        }
+        var out = [UInt8]()
+        let step = max(4096, Int(status.size) + 1)
+        while true {
+            let start = out.count
+            var failure: DFSError?
+            let got = Array<UInt8>(unsafeUninitializedCapacity: step) { buffer, count in
+                do throws(DFSError) {
+                    count = try System.call("cannot read \(what)", fault: "read") {
+                        Glibc.read(fd.raw, buffer.baseAddress, buffer.count)
+                    }
+                } catch { failure = error }
+            }
+            if let failure { throw failure }
+            if got.isEmpty { return out }
+            if start == 0 { out = got } else { out += got }
+            guard out.count <= limit else { throw DFSError(.corrupt, "\(what) is larger than it can be") }
+        }
+    }
+
+    /// pread(2) of exactly `count` bytes.
+    package static func read(_ fd: Int32, at offset: UInt64, count: Int, what: @autoclosure () -> String)
+        throws(DFSError)
+        -> [UInt8]
+    {
+        var failure: DFSError?
+        let out = Array<UInt8>(unsafeUninitializedCapacity: count) { buffer, filled in
+            var done = 0
+            while done < count {
+                do throws(DFSError) {
+                    let n = try System.call("cannot read \(what())", fault: "read") {
+                        pread(fd, buffer.baseAddress! + done, count - done, off_t(offset) + off_t(done))
+                    }
+                    if n == 0 {
+                        failure = DFSError(.corrupt, "\(what()) ends early", cause: "\(offset + UInt64(done)) bytes")
+                        break
+                    }
+                    done += n
+                } catch {
+                    failure = error
+                    break
+                }
+            }
+            filled = done
+        }
+        if let failure { throw failure }
+        return out
+    }
+
+    /// Writes all bytes at the current position.
+    package static func write(_ bytes: some Collection<UInt8>, to fd: Int32, what: @autoclosure () -> String)
+        throws(DFSError)
+    {
+        let array = (bytes as? [UInt8]) ?? Array(bytes)
+        var failure: DFSError?
+        array.withUnsafeBytes { buffer in
+            do throws(DFSError) { try write(buffer, to: fd, what: what()) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    package static func write(_ buffer: UnsafeRawBufferPointer, to fd: Int32, what: @autoclosure () -> String)
+        throws(DFSError)
+    {
+        var done = 0
+        while done < buffer.count {
+            done += try System.call("cannot write \(what())", fault: "write") {
+                Glibc.write(fd, buffer.baseAddress! + done, buffer.count - done)
+            }
+        }
+    }
+
+    /// mkdir -p. Fsyncs each parent in which a directory was made.
+    package static func makeDirectories(_ path: String, mode: UInt32 = 0o777) throws(DFSError) {
+        if isDirectory(path) { return }
+        let parent = Self.parent(path)
+        if parent != path { try makeDirectories(parent, mode: mode) }
+        do {
+            try System.call("cannot make directory \(path)", fault: "mkdir") { mkdir(path, mode) }
+        } catch {
+            if error.errno == EEXIST, isDirectory(path) { return }
+            throw error
+        }
+        try synchronizeDirectory(parent)
+    }
+
+    /// fsync of a directory: names made in it before are durable after.
+    package static func synchronizeDirectory(_ path: String) throws(DFSError) {
+        let fd = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
+        try System.call("cannot fsync directory \(path)", fault: "fsync") { fsync(fd.raw) }
+    }
+
+    package static func remove(_ path: String) throws(DFSError) {
+        do {
+            try System.call("cannot remove \(path)", fault: "unlink") { unlink(path) }
+        } catch { if error.errno != ENOENT { throw error } }
+    }
+
+    /// rm -rf, never following symlinks.
+    package static func removeTree(_ path: String) throws(DFSError) {
+        guard let status = try FileStatus.of(path: path) else { return }
+        guard status.kind == .directory else { return try remove(path) }
+        let fd = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        try removeChildren(of: fd)
+        try System.call("cannot remove directory \(path)", fault: "unlink") { rmdir(path) }
+    }
+
+    private static func removeChildren(of directory: OwnedDescriptor) throws(DFSError) {
+        for name in try DirectoryListing.names(of: directory) {
+            if withCName(name, { unlinkat(directory.raw, $0, 0) }) == 0 { continue }
+            let child = try OwnedDescriptor.open(bytes: name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory.raw)
+            _ = fchmod(child.raw, 0o700)
+            try removeChildren(of: child)
+            try System.call("cannot remove \(NameText.display(name))", fault: "unlink") {
+                withCName(name) { unlinkat(directory.raw, $0, AT_REMOVEDIR) }
+            }
+        }
+    }
+
+    package static func parent(_ path: String) -> String {
+        let trimmed = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+    }
+
+    /// The absolute path without `.` and `..` and doubled slashes; symlinks are kept.
+    package static func absolute(_ path: String, from base: String? = nil) -> String {
+        let full = path.hasPrefix("/") ? path : (base ?? workingDirectory()) + "/" + path
+        var parts = [Substring]()
+        for part in full.split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
+    }
+
+    package static func workingDirectory() -> String {
+        guard let raw = getcwd(nil, 0) else { return "/" }
+        defer { free(raw) }
+        return String(cString: raw)
+    }
+
+    /// realpath(3); `nil` when the path does not exist.
+    package static func resolved(_ path: String) -> String? {
+        guard let raw = realpath(path, nil) else { return nil }
+        defer { free(raw) }
+        return String(cString: raw)
+    }
+
+    /// The target of a symlink; `nil` when it is none.
+    package static func linkTarget(_ path: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let n = buffer.withUnsafeMutableBytes {
+            readlink(path, $0.baseAddress!.assumingMemoryBound(to: CChar.self), 4096)
+        }
+        return n < 0 ? nil : String(decoding: buffer.prefix(n), as: UTF8.self)
+    }
+}
