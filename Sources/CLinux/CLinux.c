@@ -23,6 +23,14 @@ int clinux_rename_noreplace(int olddir, const char *old, int newdir, const char 
 }
 int clinux_clone_file(int target, int source) { return ioctl(target, FICLONE, source); }
 
+int clinux_start_writeback(int fd, int64_t offset, int64_t length) {
+    return sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, uint64_t length) {
+    off_t in = source_offset, out = target_offset;
+    return copy_file_range(source, &in, target, &out, length, 0);
+}
+
 int clinux_unshare(int flags) { return unshare(flags); }
 int clinux_pivot_root(const char *new_root, const char *put_old) {
     return (int)syscall(SYS_pivot_root, new_root, put_old);

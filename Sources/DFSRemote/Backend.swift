@@ -13,14 +13,20 @@ package protocol Backend: Sendable {
     /// The whole object; `nil` when there is none.
     func get(_ key: String, limit: Int) throws(DFSError) -> [UInt8]?
 
-    /// `count` bytes at `offset` into an object that must exist. Throws `.corrupt` when it is shorter.
-    func get(_ key: String, at offset: UInt64, count: Int) throws(DFSError) -> [UInt8]
+    /// An object to read pieces of; throws ENOENT's error when there is none.
+    func open(_ key: String) throws(DFSError) -> any BackendObject
 
     /// The length of an object; `nil` when there is none. Never trusted to prove absence to gc.
     func length(of key: String) throws(DFSError) -> UInt64?
 
     /// Puts an object that nobody else puts (its key holds a random part). Durable on return.
     func put(_ key: String, _ bytes: [UInt8]) throws(DFSError)
+
+    /// A local file for content that is written piece by piece and then published.
+    func begin() throws(DFSError) -> DurableFile
+
+    /// Makes a finished file an object under `key`, which nobody else puts. Durable on return.
+    func publish(_ file: DurableFile, as key: String) throws(DFSError)
 
     /// Puts only if nothing stands under `key`. Durable on return. `false` when other bytes stand there; when the very
     /// same bytes stand there (an answer was lost) the put counts as done.
@@ -34,4 +40,13 @@ package protocol Backend: Sendable {
 
     /// Free bytes for this user; `nil` where the notion does not exist.
     func freeSpace() throws(DFSError) -> UInt64?
+}
+
+/// One object, opened for reading pieces. Thread-safe.
+package protocol BackendObject: Sendable {
+    /// Fills `buffer` from `offset`. Throws `.corrupt` when the object ends before.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(DFSError)
+
+    /// A descriptor of the object's bytes where it is a local file: for kernel copies and mappings.
+    var descriptor: OwnedDescriptor? { get }
 }

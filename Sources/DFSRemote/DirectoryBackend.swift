@@ -19,9 +19,8 @@ package struct DirectoryBackend: Backend {
         try Files.read(path(key), limit: limit)
     }
 
-    package func get(_ key: String, at offset: UInt64, count: Int) throws(DFSError) -> [UInt8] {
-        let fd = try OwnedDescriptor.open(path(key), O_RDONLY)
-        return try Files.read(fd.raw, at: offset, count: count, what: path(key))
+    package func open(_ key: String) throws(DFSError) -> any BackendObject {
+        LocalObject(path: path(key), file: try OwnedDescriptor.open(path(key), O_RDONLY))
     }
 
     package func length(of key: String) throws(DFSError) -> UInt64? {
@@ -101,5 +100,16 @@ package struct DirectoryBackend: Backend {
         var s = statvfs()
         try System.call("cannot ask \(root) for its free space") { statvfs(root, &s) }
         return UInt64(s.f_bavail) * UInt64(s.f_frsize)
+    }
+}
+
+private struct LocalObject: BackendObject {
+    let path: String
+    let file: OwnedDescriptor
+
+    var descriptor: OwnedDescriptor? { file }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(DFSError) {
+        try Files.read(into: buffer, from: file.raw, at: offset, what: path)
     }
 }

@@ -8,7 +8,7 @@ package enum DirectoryListing {
     package static func names(of directory: OwnedDescriptor) throws(DFSError) -> [[UInt8]] {
         var out = [[UInt8]]()
         try forEach(in: directory) { name, _ in out.append(name) }
-        out.sort { $0.lexicographicallyPrecedes($1) }
+        out.sort(by: ByteOrder.precedes)
         return out
     }
 

@@ -48,33 +48,22 @@ package enum Files {
         }
     }
 
-    /// pread(2) of exactly `count` bytes.
-    package static func read(_ fd: Int32, at offset: UInt64, count: Int, what: @autoclosure () -> String)
-        throws(DFSError)
-        -> [UInt8]
-    {
-        var failure: DFSError?
-        let out = Array<UInt8>(unsafeUninitializedCapacity: count) { buffer, filled in
-            var done = 0
-            while done < count {
-                do throws(DFSError) {
-                    let n = try System.call("cannot read \(what())", fault: "read") {
-                        pread(fd, buffer.baseAddress! + done, count - done, off_t(offset) + off_t(done))
-                    }
-                    if n == 0 {
-                        failure = DFSError(.corrupt, "\(what()) ends early", cause: "\(offset + UInt64(done)) bytes")
-                        break
-                    }
-                    done += n
-                } catch {
-                    failure = error
-                    break
-                }
+    /// pread(2) until `buffer` is full; an earlier end is `.corrupt`.
+    package static func read(
+        into buffer: UnsafeMutableRawBufferPointer, from fd: Int32, at offset: UInt64,
+        what: @autoclosure () -> String
+    ) throws(DFSError) {
+        var done = 0
+        while done < buffer.count {
+            let n = try System.call("cannot read \(what())", fault: "read") {
+                pread(fd, buffer.baseAddress! + done, buffer.count - done, off_t(offset) + off_t(done))
             }
-            filled = done
+            if n == 0 {
+                throw DFSError(
+                    .corrupt, "\(what()) ends early", cause: "at byte \(offset + UInt64(done))", hint: "dfs verify")
+            }
+            done += n
         }
-        if let failure { throw failure }
-        return out
     }
 
     /// Writes all bytes at the current position.

@@ -18,6 +18,12 @@ int clinux_rename_noreplace(int olddir, const char *old, int newdir, const char 
 // FICLONE: share the extents of `source` with `target` (Btrfs, XFS).
 int clinux_clone_file(int target, int source);
 
+// sync_file_range(2): start writing back a range without waiting for it.
+int clinux_start_writeback(int fd, int64_t offset, int64_t length);
+
+// copy_file_range(2) between given offsets.
+int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, uint64_t length);
+
 // Namespaces and mounts.
 int clinux_unshare(int flags);
 int clinux_pivot_root(const char *new_root, const char *put_old);

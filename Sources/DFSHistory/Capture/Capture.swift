@@ -1,0 +1,120 @@
+import CLinux
+import DFSChunking
+import DFSModel
+import DFSStore
+import DFSSystem
+import Glibc
+import Synchronization
+
+/// Takes a directory tree into a store: walks, hashes and writes on several threads, deepest first.
+///
+/// Work is proportional to what changed: a file whose status is what the stat cache holds is not opened, and a directory
+/// whose content is unchanged keeps its node.
+package final class Capture: Sendable {
+    enum Job: Sendable {
+        case scan(PendingDirectory)
+        case read(PendingDirectory, slots: [Int])
+    }
+
+    let writer: StoreWriter
+    let reader: TreeReader
+    let cache: StatCache?
+    let options: CaptureOptions
+    /// The root of the version that this one follows.
+    let previousRoot: TreeEntry?
+    let stack = WorkStack<Job>()
+    let notes = Mutex<CaptureNotes>(CaptureNotes())
+    let updates = Mutex<[StatCache.Update]>([])
+    let finishedRoot = Mutex<(TreeEntry, TreeSummary)?>(nil)
+    private let rootPath: String
+    let owner = getuid()
+
+    package init(
+        root: String, writer: StoreWriter, reader: TreeReader, cache: StatCache?, previous: TreeEntry?,
+        options: CaptureOptions
+    ) {
+        rootPath = root
+        self.writer = writer
+        self.reader = reader
+        self.cache = cache
+        previousRoot = previous
+        self.options = options
+    }
+
+    /// Captures the tree. Content lanes are finished; the writer is not.
+    package func run() throws(DFSError) -> CaptureResult {
+        guard let status = try FileStatus.of(path: rootPath, following: true) else {
+            throw DFSError(.noReference, "\(rootPath) does not exist", hint: "ls \(Files.parent(rootPath))")
+        }
+        guard status.kind == .directory else {
+            throw DFSError(.usage, "\(rootPath) is not a directory", hint: "put the file into a directory of its own")
+        }
+        let root = PendingDirectory(parent: nil, slot: 0, name: [], status: status)
+        stack.push(.scan(root))
+        let lanes = Lanes(count: options.threads, writer: writer)
+        try stack.run(threads: options.threads) { thread, job throws(DFSError) in
+            switch job {
+            case .scan(let directory): try self.scan(directory)
+            case .read(let directory, let slots):
+                for slot in slots { try self.read(directory, slot, lanes[thread]) }
+                try self.complete(directory, slots.count)
+            }
+        }
+        try lanes.finish()
+        let notes = notes.withLock { $0 }
+        if !options.skipSpecial, !notes.special.isEmpty { throw Self.refusal(of: notes.special) }
+        guard let (entry, summary) = finishedRoot.withLock({ $0 }) else {
+            throw DFSError(.operational, "the walk of \(rootPath) did not end")
+        }
+        return CaptureResult(root: entry, summary: summary, notes: notes, updates: updates.withLock { $0 })
+    }
+
+    private static func refusal(of special: [[UInt8]]) -> DFSError {
+        let names = special.sorted(by: ByteOrder.precedes).prefix(5).map { NameText.display($0) }
+        let more = special.count > 5 ? " and \(special.count - 5) more" : ""
+        return DFSError(
+            .refused, "cannot record sockets, fifos or devices: \(names.joined(separator: ", "))\(more)",
+            cause: "they have no content; nothing was recorded",
+            hint: "repeat the command with --skip-special, which leaves them out and lists them in the record")
+    }
+
+    /// The lanes of the threads. Each is used by its own thread only.
+    private final class Lanes: @unchecked Sendable {
+        private let lanes: [Lane]
+        init(count: Int, writer: StoreWriter) { lanes = (0..<count).map { _ in writer.lane() } }
+        subscript(thread: Int) -> Lane { lanes[thread] }
+
+        func finish() throws(DFSError) {
+            let failure = Mutex<DFSError?>(nil)
+            Workers.run(lanes.count) { i in
+                do throws(DFSError) { try self.lanes[i].finish() } catch { failure.withLock { $0 = error } }
+            }
+            if let error = failure.withLock({ $0 }) { throw error }
+        }
+    }
+
+    func describe(_ directory: PendingDirectory, _ name: [UInt8]) -> String {
+        rootPath + "/" + NameText.display(directory.path(of: name))
+    }
+
+    func openDirectory(_ directory: PendingDirectory) throws(DFSError) -> OwnedDescriptor {
+        let flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK
+        guard let parent = directory.parent, let above = parent.state.withLock({ $0.descriptor }) else {
+            return try OwnedDescriptor.open(rootPath, flags)
+        }
+        do {
+            return try OwnedDescriptor.open(bytes: directory.name, flags | O_NOFOLLOW, at: above.raw)
+        } catch {
+            throw unreadable(error, describe(parent, directory.name))
+        }
+    }
+
+    func unreadable(_ error: DFSError, _ path: String) -> DFSError {
+        guard error.errno == EACCES || error.errno == EPERM else {
+            return DFSError(.operational, "cannot read \(path)", cause: error.cause, hint: error.hint, errno: error.errno)
+        }
+        return DFSError(
+            .operational, "cannot read \(path)", cause: "permission denied; nothing was recorded",
+            hint: "chmod u+r \(path), or name it in .dfsignore", errno: error.errno)
+    }
+}

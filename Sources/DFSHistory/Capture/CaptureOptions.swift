@@ -1,0 +1,100 @@
+import DFSModel
+import DFSSystem
+
+/// Decides what of a directory tree belongs to it.
+package protocol CaptureFilter: Sendable {
+    /// `path` is relative to the root, slash-joined. Called from several threads.
+    func includes(_ path: [UInt8], isDirectory: Bool) -> Bool
+}
+
+/// How a directory tree is taken in.
+package struct CaptureOptions: Sendable {
+    package var threads: Int
+    package var filter: (any CaptureFilter)?
+    /// Leave out fifos, sockets and devices (and list them) rather than refuse.
+    package var skipSpecial: Bool
+    /// Files above this are left out and listed; `nil` for no limit.
+    package var maximumFileSize: UInt64?
+    package var progress: CaptureProgress
+
+    package init(
+        threads: Int = Workers.processorCount, filter: (any CaptureFilter)? = nil, skipSpecial: Bool = false,
+        maximumFileSize: UInt64? = nil, progress: CaptureProgress = CaptureProgress()
+    ) {
+        self.threads = max(1, threads)
+        self.filter = filter
+        self.skipSpecial = skipSpecial
+        self.maximumFileSize = maximumFileSize
+        self.progress = progress
+    }
+}
+
+/// Counters that a progress display reads while a capture runs.
+package final class CaptureProgress: Sendable {
+    package let files = Counter()
+    package let bytes = Counter()
+    /// Files that were opened and read.
+    package let filesRead = Counter()
+    package let bytesRead = Counter()
+
+    package init() {}
+}
+
+/// What a capture found.
+package struct CaptureResult: Sendable {
+    package var root: TreeEntry
+    package var summary: TreeSummary
+    package var notes: CaptureNotes
+    /// Rows for the stat cache, to be written once the ledger reaches this content.
+    package var updates: [StatCache.Update]
+}
+
+/// What was left out or not kept, so that the record can say so.
+package struct CaptureNotes: Sendable {
+    /// Fifos, sockets and devices.
+    package var special: [[UInt8]] = []
+    package var ignored: [[UInt8]] = []
+    package var tooLarge: [(path: [UInt8], size: UInt64)] = []
+    /// Properties that a tree does not keep: how many files had them.
+    package var hardLinks = 0
+    package var specialBits = 0
+    package var foreignOwners = 0
+    package var sparse = 0
+    package var extendedAttributes = 0
+
+    package init() {}
+
+    mutating func merge(_ other: CaptureNotes) {
+        special += other.special
+        ignored += other.ignored
+        tooLarge += other.tooLarge
+        hardLinks += other.hardLinks
+        specialBits += other.specialBits
+        foreignOwners += other.foreignOwners
+        sparse += other.sparse
+        extendedAttributes += other.extendedAttributes
+    }
+
+    /// For records. At most 1,000 paths of each kind are listed; the counts are whole.
+    package var json: JSONValue {
+        func list(_ paths: [[UInt8]]) -> JSONValue {
+            let sorted = paths.sorted(by: ByteOrder.precedes)
+            return [
+                "count": .integer(Int64(sorted.count)),
+                "paths": .array(sorted.prefix(1000).map { .string(NameText.encode($0)) }),
+            ]
+        }
+        let large = tooLarge.sorted { ByteOrder.precedes($0.path, $1.path) }.prefix(1000).map { item -> JSONValue in
+            ["path": .string(NameText.encode(item.path)), "size": .integer(Int64(item.size))]
+        }
+        return [
+            "special": list(special), "ignored": list(ignored),
+            "too-large": ["count": .integer(Int64(tooLarge.count)), "files": .array(Array(large))],
+            "dropped": [
+                "hard-links": .integer(Int64(hardLinks)), "setuid-setgid-sticky": .integer(Int64(specialBits)),
+                "owners": .integer(Int64(foreignOwners)), "holes": .integer(Int64(sparse)),
+                "extended-attributes": .integer(Int64(extendedAttributes)),
+            ],
+        ]
+    }
+}

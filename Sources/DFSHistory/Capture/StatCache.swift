@@ -1,0 +1,176 @@
+import DFSChunking
+import DFSIndex
+import DFSModel
+import DFSStore
+import DFSSystem
+
+/// Remembers, per directory, what its files were when their content was last recorded, so that an unchanged file is
+/// never opened.
+///
+/// Host-local and derived. A scope (a dataset's or a project's name) keeps one history's rows apart from another's: what a
+/// row of a scope names is covered by the packs of that history's latest version.
+package final class StatCache: Sendable {
+    package static let table = "stat"
+
+    private let index: Index
+    private let scope: [UInt8]
+
+    package init(index: Index, scope: String) {
+        self.index = index
+        self.scope = Array(Digest.of(Array(scope.utf8)).bytes.prefix(8))
+    }
+
+    /// A file or symlink as it was.
+    package struct Item: Sendable {
+        package let entry: TreeEntry
+        package let changed: Timestamp
+        package let inode: UInt64
+
+        /// Whether the file on disk is certainly the one that was recorded.
+        package func matches(_ status: FileStatus) -> Bool {
+            status.size == entry.size && status.modified == entry.modified && status.changed == changed
+                && status.inode == inode && status.mode & 0o777 == entry.mode
+        }
+    }
+
+    /// A directory as it was: its files in order of name, and the tree node it became.
+    package struct Row: Sendable {
+        package let summary: TreeSummary
+        package let items: [Item]
+    }
+
+    package func row(device: UInt64, inode: UInt64) throws(DFSError) -> Row? {
+        try index.read { t throws(DFSError) in
+            guard let value = try t.get(Self.table, self.key(device, inode)) else { return nil }
+            return Self.decode(value)
+        }
+    }
+
+    package struct Update: Sendable {
+        let key: [UInt8]
+        let value: [UInt8]
+    }
+
+    package func update(device: UInt64, inode: UInt64, _ row: Row) -> Update {
+        Update(key: key(device, inode), value: Self.encode(row))
+    }
+
+    /// Writes rows. Call only when what they name is reached by the ledger.
+    package func write(_ updates: [Update]) throws(DFSError) {
+        guard !updates.isEmpty else { return }
+        let sorted = updates.sorted { ByteOrder.precedes($0.key, $1.key) }
+        try index.write { t throws(DFSError) in
+            for update in sorted { try t.put(Self.table, update.key, update.value) }
+        }
+    }
+
+    private func key(_ device: UInt64, _ inode: UInt64) -> [UInt8] {
+        var out = scope
+        out.reserveCapacity(24)
+        for value in [device, inode] {
+            for shift in stride(from: 56, through: 0, by: -8) { out.append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+        }
+        return out
+    }
+
+    // MARK: Encoding (private to this host: a change of it changes the index's identity)
+
+    private static func encode(_ row: Row) -> [UInt8] {
+        var w = ByteWriter()
+        w.digest(row.summary.content.digest)
+        w.digest(row.summary.tree.digest)
+        w.u64(row.summary.files)
+        w.u64(row.summary.bytes)
+        w.u64(UInt64(row.items.count))
+        for item in row.items {
+            let e = item.entry
+            w.u64(UInt64(e.kind.rawValue) | UInt64(e.mode) << 8 | UInt64(e.name.count) << 24 | UInt64(e.target.count) << 40
+                | (e.address == nil ? 0 : 1) << 63)
+            w.u64(e.size)
+            w.time(e.modified)
+            w.time(item.changed)
+            w.u64(item.inode)
+            w.digest(e.content.digest)
+            if let address = e.address { w.digest(address.digest) }
+            w.bytes += e.name
+            w.bytes += e.target
+        }
+        return w.bytes
+    }
+
+    private static func decode(_ value: [UInt8]) -> Row? {
+        value.withUnsafeBytes { raw in
+            var r = ByteCursor(raw)
+            guard let content = r.digest(), let tree = r.digest(), let files = r.u64(), let bytes = r.u64(),
+                let count = r.u64(), count <= UInt64(value.count / 80)
+            else { return nil }
+            var items = [Item]()
+            items.reserveCapacity(Int(count))
+            for _ in 0..<count {
+                guard let item = item(&r) else { return nil }
+                items.append(item)
+            }
+            let summary = TreeSummary(
+                content: ContentDigest(content), tree: ObjectAddress(tree), files: files, bytes: bytes)
+            return Row(summary: summary, items: items)
+        }
+    }
+
+    private static func item(_ r: inout ByteCursor) -> Item? {
+        guard let head = r.u64(), let kind = TreeEntry.Kind(rawValue: UInt8(truncatingIfNeeded: head)),
+            let size = r.u64(), let modified = r.time(), let changed = r.time(), let inode = r.u64(),
+            let content = r.digest()
+        else { return nil }
+        var address: ObjectAddress?
+        if head >> 63 == 1 {
+            guard let digest = r.digest() else { return nil }
+            address = ObjectAddress(digest)
+        }
+        guard let name = r.take(Int(head >> 24 & 0xffff)), let target = r.take(Int(head >> 40 & 0xffff)) else { return nil }
+        let entry = TreeEntry(
+            name: name, kind: kind, mode: UInt16(truncatingIfNeeded: head >> 8), modified: modified, size: size,
+            content: ContentDigest(content), address: address, target: target)
+        return Item(entry: entry, changed: changed, inode: inode)
+    }
+}
+
+private struct ByteWriter {
+    var bytes = [UInt8]()
+
+    mutating func u64(_ value: UInt64) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    mutating func digest(_ digest: Digest) {
+        for word in [digest.words.0, digest.words.1, digest.words.2, digest.words.3] { u64(word) }
+    }
+    mutating func time(_ time: Timestamp) {
+        u64(UInt64(bitPattern: time.seconds))
+        u64(UInt64(time.nanoseconds))
+    }
+}
+
+private struct ByteCursor {
+    private let raw: UnsafeRawBufferPointer
+    private var at = 0
+
+    init(_ raw: UnsafeRawBufferPointer) { self.raw = raw }
+
+    mutating func u64() -> UInt64? {
+        guard at + 8 <= raw.count else { return nil }
+        defer { at += 8 }
+        return UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+    }
+    mutating func digest() -> Digest? {
+        guard let a = u64(), let b = u64(), let c = u64(), let d = u64() else { return nil }
+        return Digest(words: (a, b, c, d))
+    }
+    mutating func time() -> Timestamp? {
+        guard let seconds = u64(), let nanoseconds = u64(), nanoseconds < 1_000_000_000 else { return nil }
+        return Timestamp(seconds: Int64(bitPattern: seconds), nanoseconds: UInt32(nanoseconds))
+    }
+    mutating func take(_ count: Int) -> [UInt8]? {
+        guard at + count <= raw.count else { return nil }
+        defer { at += count }
+        return Array(raw[at..<at + count])
+    }
+}

@@ -1,0 +1,31 @@
+import DFSChunking
+import DFSModel
+import DFSStore
+
+extension ContentDigest {
+    private static let hexDigits = Array("0123456789abcdef".utf8)
+
+    /// The content digest of a directory from its sorted entries (FORMAT.md §4.1).
+    package static func ofDirectory(_ entries: [TreeEntry]) -> ContentDigest {
+        var text = Array("dfs.directory/1".utf8) + [0]
+        text.reserveCapacity(entries.count * 96)
+        for entry in entries { append(entry, to: &text) }
+        return ContentDigest(Digest.of(text))
+    }
+
+    private static func append(_ entry: TreeEntry, to text: inout [UInt8]) {
+        text.append(entry.letter)
+        text.append(0x20)
+        let w = entry.content.digest.words
+        for word in [w.0, w.1, w.2, w.3] {
+            var shift: UInt64 = 64
+            while shift > 0 {
+                shift -= 4
+                text.append(hexDigits[Int(word >> shift & 15)])
+            }
+        }
+        text.append(0x20)
+        text += entry.name
+        text.append(0)
+    }
+}

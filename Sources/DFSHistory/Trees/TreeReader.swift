@@ -1,0 +1,175 @@
+import DFSModel
+import DFSStore
+import DFSSystem
+import Glibc
+
+/// Reads trees and files of a store, with bounded caches. Everything returned was checked against its digest.
+package final class TreeReader: Sendable {
+    package let store: ObjectStore
+    private let nodes: BoundedCache<ObjectAddress, TreeNode>
+    private let recipes: BoundedCache<ObjectAddress, Recipe>
+    private let chunks: BoundedCache<ChunkID, [UInt8]>
+
+    /// `cacheBytes` bounds the memory kept for nodes and chunks together.
+    package init(store: ObjectStore, cacheBytes: Int = 64 << 20) {
+        self.store = store
+        nodes = BoundedCache(limit: cacheBytes * 3 / 8)
+        recipes = BoundedCache(limit: cacheBytes / 8)
+        chunks = BoundedCache(limit: cacheBytes / 2)
+    }
+
+    package func node(_ address: ObjectAddress) throws(DFSError) -> TreeNode {
+        if let node = nodes[address] { return node }
+        let node = try store.node(address)
+        nodes.insert(node, for: address, cost: node.bytes.count + node.count * 4 + 128)
+        return node
+    }
+
+    // MARK: Directories
+
+    /// Calls `body` with the entries of a directory in order of their names until it returns `false`.
+    @discardableResult
+    package func forEach(
+        in directory: ObjectAddress, _ body: (TreeEntry) throws(DFSError) -> Bool
+    ) throws(DFSError) -> Bool {
+        let node = try node(directory)
+        for i in 0..<node.count {
+            if node.level == 0 {
+                guard try body(node.entry(i)) else { return false }
+            } else {
+                guard try forEach(in: try checkedChild(node, i).address, body) else { return false }
+            }
+        }
+        return true
+    }
+
+    package func entries(of directory: ObjectAddress) throws(DFSError) -> [TreeEntry] {
+        var out = [TreeEntry]()
+        try forEach(in: directory) { entry throws(DFSError) in
+            out.append(entry)
+            return true
+        }
+        return out
+    }
+
+    package func entry(named name: [UInt8], in directory: ObjectAddress) throws(DFSError) -> TreeEntry? {
+        var node = try node(directory)
+        while node.level > 0 {
+            var i = node.lowerBound(name)
+            if i == node.count || Array(node.name(i)) != name { i -= 1 }
+            guard i >= 0 else { return nil }
+            node = try self.node(try checkedChild(node, i).address)
+        }
+        let i = node.lowerBound(name)
+        return i < node.count && Array(node.name(i)) == name ? node.entry(i) : nil
+    }
+
+    /// A child whose level is one below its parent's: crafted nodes cannot make a cycle.
+    private func checkedChild(_ node: TreeNode, _ i: Int) throws(DFSError) -> TreeNode.Child {
+        let child = node.child(i)
+        guard try self.node(child.address).level == node.level - 1 else {
+            throw DFSError(.corrupt, "tree node \(child.address) has the wrong level", hint: "dfs verify")
+        }
+        return child
+    }
+
+    /// The entry at a path below `root`; symlinks are not followed. `nil` when there is nothing.
+    package func entry(at path: [[UInt8]], below root: TreeEntry) throws(DFSError) -> TreeEntry? {
+        var current = root
+        for name in path {
+            guard current.kind == .directory, let address = current.address,
+                let next = try entry(named: name, in: address)
+            else { return nil }
+            current = next
+        }
+        return current
+    }
+
+    /// Calls `body` with each path below `root` (slash-joined) and its entry; a directory comes before what is in it.
+    package func walk(
+        _ root: TreeEntry, prefix: [UInt8] = [], _ body: ([UInt8], TreeEntry) throws(DFSError) -> Void
+    ) throws(DFSError) {
+        guard root.kind == .directory, let address = root.address else { return }
+        try forEach(in: address) { entry throws(DFSError) in
+            let path = prefix.isEmpty ? entry.name : prefix + [0x2f] + entry.name
+            try body(path, entry)
+            if entry.kind == .directory { try self.walk(entry, prefix: path, body) }
+            return true
+        }
+    }
+
+    // MARK: Files
+
+    package func recipe(_ address: ObjectAddress) throws(DFSError) -> Recipe {
+        if let recipe = recipes[address] { return recipe }
+        let recipe = try store.recipe(address)
+        recipes.insert(recipe, for: address, cost: recipe.chunks.count * 48 + 128)
+        return recipe
+    }
+
+    /// A chunk; kept when `keep`, for those who read in pieces.
+    package func chunk(_ id: ChunkID, keep: Bool) throws(DFSError) -> [UInt8] {
+        if let chunk = chunks[id] { return chunk }
+        let chunk = try store.chunk(id)
+        if keep { chunks.insert(chunk, for: id, cost: chunk.count + 64) }
+        return chunk
+    }
+
+    /// Reads up to `buffer.count` bytes at `offset`; fewer only at the end of the file.
+    package func read(
+        _ file: TreeEntry, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(DFSError) -> Int {
+        guard offset < file.size, buffer.count > 0 else { return 0 }
+        let count = Int(min(UInt64(buffer.count), file.size - offset))
+        guard let address = file.address else {
+            let whole = offset == 0 && count == Int(file.size)
+            let chunk = try chunk(ChunkID(file.content.digest), keep: !whole)
+            try copy(chunk, from: Int(offset), count: count, to: buffer, at: 0, file)
+            return count
+        }
+        let recipe = try recipe(address)
+        guard recipe.size == file.size, recipe.content == file.content else {
+            throw DFSError(.corrupt, "the recipe of \(NameText.display(file.name)) is another file's", hint: "dfs verify")
+        }
+        var done = 0
+        while done < count {
+            let i = recipe.index(at: offset + UInt64(done))
+            let inside = Int(offset + UInt64(done) - recipe.starts[i])
+            let length = min(Int(recipe.chunks[i].length) - inside, count - done)
+            let chunk = try chunk(recipe.chunks[i].id, keep: inside + length < Int(recipe.chunks[i].length) || inside > 0)
+            try copy(chunk, from: inside, count: length, to: buffer, at: done, file)
+            done += length
+        }
+        return count
+    }
+
+    private func copy(
+        _ chunk: [UInt8], from start: Int, count: Int, to buffer: UnsafeMutableRawBufferPointer, at target: Int,
+        _ file: TreeEntry
+    ) throws(DFSError) {
+        guard start + count <= chunk.count, target + count <= buffer.count else {
+            throw DFSError(.corrupt, "\(NameText.display(file.name)) is longer than its chunks", hint: "dfs verify")
+        }
+        chunk.withUnsafeBytes { source in
+            if let from = source.baseAddress, let to = buffer.baseAddress {
+                memcpy(to + target, from + start, count)
+            }
+        }
+    }
+
+    /// The whole content of a file that is small enough to hold.
+    package func bytes(of file: TreeEntry, limit: Int = 64 << 20) throws(DFSError) -> [UInt8] {
+        guard file.size <= UInt64(limit) else {
+            throw DFSError(.operational, "\(NameText.display(file.name)) is too large to read at once")
+        }
+        var failure: DFSError?
+        let out = [UInt8](unsafeUninitializedCapacity: Int(file.size)) { buffer, count in
+            do throws(DFSError) {
+                count = try self.read(
+                    file, at: 0, into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: Int(file.size)))
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return out
+    }
+}

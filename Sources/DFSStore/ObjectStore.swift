@@ -1,0 +1,165 @@
+import DFSChunking
+import DFSIndex
+import DFSModel
+import DFSRemote
+import DFSSystem
+import Synchronization
+
+/// The immutable bytes of a store: chunks and metadata objects by digest.
+///
+/// Everything it returns was checked against its digest. Thread-safe; calls block.
+package final class ObjectStore: Sendable {
+    /// The tables that the host's index must have for this store.
+    package static let indexTables = ChunkTable.tables
+
+    package let backend: any Backend
+    package let description: StoreDescription
+    let table: ChunkTable
+    private let opened = Mutex<OpenPacks>(OpenPacks())
+
+    package var parameters: StoreParameters { description.parameters }
+
+    package init(backend: any Backend, description: StoreDescription, index: Index) {
+        self.backend = backend
+        self.description = description
+        table = ChunkTable(index: index)
+    }
+
+    // MARK: Reading
+
+    /// A metadata object.
+    package func object(_ address: ObjectAddress, what: String = "an object") throws(DFSError) -> [UInt8] {
+        try load(address.digest, what: what)
+    }
+
+    package func json(_ address: ObjectAddress, what: String) throws(DFSError) -> JSONValue {
+        try JSONValue.parseCanonical(try load(address.digest, what: what))
+    }
+
+    package func node(_ address: ObjectAddress) throws(DFSError) -> TreeNode {
+        try TreeNode.decode(try load(address.digest, what: "a tree node"))
+    }
+
+    package func recipe(_ address: ObjectAddress) throws(DFSError) -> Recipe {
+        try Recipe.decode(try load(address.digest, what: "a recipe"))
+    }
+
+    package func chunk(_ id: ChunkID) throws(DFSError) -> [UInt8] { try load(id.digest, what: "a chunk") }
+
+    /// Whether the bytes can be found. Reads no content.
+    package func contains(_ digest: Digest) throws(DFSError) -> Bool { try find(digest) != nil }
+
+    /// The pack and the place in it; looks into the packs' own tables when the index does not know.
+    package func find(_ digest: Digest) throws(DFSError) -> (pack: PackID, item: PackItem)? {
+        if let place = try table.place(of: digest), let pack = try packID(place.pack) { return (pack, place.item) }
+        for pack in try table.packs() {
+            guard let index = try? readIndex(pack), let item = index.find(digest) else { continue }
+            return (pack, item)
+        }
+        return nil
+    }
+
+    /// The bytes with this digest, or `.corrupt` when they are missing or wrong.
+    private func load(_ digest: Digest, what: String) throws(DFSError) -> [UInt8] {
+        guard let place = try find(digest) else {
+            throw DFSError(
+                .corrupt, "\(what) is missing: \(digest.text)", cause: "no pack of \(backend.location) lists it",
+                hint: "dfs verify")
+        }
+        return try read(place.item, of: place.pack)
+    }
+
+    /// Reads and checks one item of a pack.
+    package func read(_ item: PackItem, of pack: PackID) throws(DFSError) -> [UInt8] {
+        let object = try open(pack)
+        var failure: DFSError?
+        let stored = [UInt8](unsafeUninitializedCapacity: Int(item.storedLength)) { buffer, count in
+            do throws(DFSError) {
+                let target = UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: Int(item.storedLength))
+                try object.read(into: target, at: item.offset)
+                count = Int(item.storedLength)
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        let bytes: [UInt8]
+        switch item.codec {
+        case .raw: bytes = stored
+        case .zstd:
+            var result: Result<[UInt8], DFSError> = .success([])
+            stored.withUnsafeBytes { frame in
+                do throws(DFSError) { result = .success(try Zstd.decompress(frame, length: Int(item.length))) } catch {
+                    result = .failure(error)
+                }
+            }
+            do { bytes = try result.get() } catch { throw damaged(item, pack, error.cause ?? error.what) }
+        }
+        guard Digest.of(bytes) == item.digest else { throw damaged(item, pack, "its bytes have another SHA-256") }
+        return bytes
+    }
+
+    private func damaged(_ item: PackItem, _ pack: PackID, _ cause: String) -> DFSError {
+        DFSError(
+            .corrupt, "\(backend.location)/\(PackIndex.packKey(pack)) is damaged at byte \(item.offset)",
+            cause: "\(item.digest.text): \(cause)", hint: "dfs verify --data")
+    }
+
+    // MARK: Packs
+
+    /// The table of a pack, from the store.
+    package func readIndex(_ pack: PackID) throws(DFSError) -> PackIndex {
+        guard let bytes = try backend.get(PackIndex.indexKey(pack), limit: PackIndex.maximumLength) else {
+            throw DFSError(
+                .corrupt, "\(backend.location)/\(PackIndex.indexKey(pack)) is missing", cause: "the ledger names it",
+                hint: "dfs verify")
+        }
+        return try PackIndex.decode(bytes, expecting: pack)
+    }
+
+    /// Takes the tables of packs that the ledger reaches into this host's index.
+    package func learn(_ packs: [PackID]) throws(DFSError) {
+        var fresh = [PackIndex]()
+        for pack in packs where try table.number(of: pack) == nil { fresh.append(try readIndex(pack)) }
+        try learn(tables: fresh)
+    }
+
+    package func learn(tables: [PackIndex]) throws(DFSError) {
+        if !tables.isEmpty { try table.add(tables) }
+    }
+
+    package func knows(_ pack: PackID) throws(DFSError) -> Bool { try table.number(of: pack) != nil }
+
+    /// An open pack; a bounded number stay open.
+    package func open(_ pack: PackID) throws(DFSError) -> any BackendObject {
+        if let object = opened.withLock({ $0.objects[pack] }) { return object }
+        let object: any BackendObject
+        do {
+            object = try backend.open(PackIndex.packKey(pack))
+        } catch {
+            guard error.errno == 2 else { throw error }
+            throw DFSError(
+                .corrupt, "\(backend.location)/\(PackIndex.packKey(pack)) is missing", cause: "the ledger names it",
+                hint: "dfs verify")
+        }
+        opened.withLock { $0.insert(object, for: pack) }
+        return object
+    }
+
+    func packID(_ number: UInt32) throws(DFSError) -> PackID? {
+        if let id = opened.withLock({ $0.ids[number] }) { return id }
+        guard let id = try table.pack(number) else { return nil }
+        opened.withLock { $0.ids[number] = id }
+        return id
+    }
+}
+
+private struct OpenPacks: Sendable {
+    static let limit = 256
+    var objects = [PackID: any BackendObject]()
+    var order = [PackID]()
+    var ids = [UInt32: PackID]()
+
+    mutating func insert(_ object: any BackendObject, for pack: PackID) {
+        if objects.updateValue(object, forKey: pack) == nil { order.append(pack) }
+        while order.count > Self.limit { objects[order.removeFirst()] = nil }
+    }
+}

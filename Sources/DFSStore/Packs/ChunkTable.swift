@@ -1,0 +1,103 @@
+import DFSIndex
+import DFSModel
+
+/// Where chunks and objects lie, as this host knows it: digest → pack and item.
+///
+/// Derived from the tables of packs that the ledger reaches; may lack anything at any time. A miss means "store
+/// again" to a writer and "look in the packs' own tables" to a reader.
+final class ChunkTable: Sendable {
+    static let tables = ["chunks", "packs"]
+
+    private let index: Index
+
+    init(index: Index) { self.index = index }
+
+    struct Place: Sendable, Equatable {
+        let pack: UInt32
+        let item: PackItem
+    }
+
+    // MARK: Packs
+
+    /// The number this host gave to a pack; `nil` when its table was not taken in.
+    func number(of pack: PackID) throws(DFSError) -> UInt32? {
+        try index.read { t throws(DFSError) in Self.number(try t.get("packs", Self.idKey(pack))) }
+    }
+
+    func pack(_ number: UInt32) throws(DFSError) -> PackID? {
+        try index.read { t throws(DFSError) in
+            try t.get("packs", Self.numberKey(number)).flatMap { Digest(bytes: $0) }.map { PackID($0) }
+        }
+    }
+
+    func packs() throws(DFSError) -> [PackID] {
+        try index.read { t throws(DFSError) in
+            var out = [PackID]()
+            try t.forEach("packs", prefix: [UInt8(ascii: "n")]) { _, value throws(DFSError) in
+                if let digest = Digest(bytes: value) { out.append(PackID(digest)) }
+                return true
+            }
+            return out
+        }
+    }
+
+    /// Takes in tables. A pack that is known already is passed over.
+    func add(_ tables: [PackIndex]) throws(DFSError) {
+        try index.write { t throws(DFSError) in
+            var next: UInt32 = 1
+            if let last = try t.last("packs", prefix: [UInt8(ascii: "n")]), let n = Self.number(Array(last.key.dropFirst()))
+            {
+                next = n + 1
+            }
+            for table in tables where try t.get("packs", Self.idKey(table.id)) == nil {
+                for i in 0..<table.count {
+                    let item = table[i]
+                    try t.put("chunks", item.digest.bytes, Self.encode(pack: next, item))
+                }
+                try t.put("packs", Self.numberKey(next), table.id.digest.bytes)
+                try t.put("packs", Self.idKey(table.id), Self.bigEndian(next))
+                next += 1
+            }
+        }
+    }
+
+    // MARK: Chunks
+
+    func place(of digest: Digest) throws(DFSError) -> Place? {
+        try index.read { t throws(DFSError) in
+            try t.withValue("chunks", digest.bytes) { (value) throws(DFSError) in
+                value.flatMap { Self.decode($0, digest) }
+            }
+        }
+    }
+
+    private static func encode(pack: UInt32, _ item: PackItem) -> [UInt8] {
+        var out = bigEndian(pack)
+        out.reserveCapacity(21)
+        out.appendInteger(item.offset)
+        out.appendInteger(item.storedLength)
+        out.appendInteger(item.length)
+        out.append(item.codec.rawValue)
+        return out
+    }
+
+    private static func decode(_ b: UnsafeRawBufferPointer, _ digest: Digest) -> Place? {
+        guard b.count == 21, let codec = PackItem.Codec(rawValue: b[20]) else { return nil }
+        return Place(
+            pack: UInt32(bigEndian: b.loadUnaligned(as: UInt32.self)),
+            item: PackItem(
+                digest: digest, offset: UInt64(littleEndian: b.loadUnaligned(fromByteOffset: 4, as: UInt64.self)),
+                storedLength: UInt32(littleEndian: b.loadUnaligned(fromByteOffset: 12, as: UInt32.self)),
+                length: UInt32(littleEndian: b.loadUnaligned(fromByteOffset: 16, as: UInt32.self)), codec: codec))
+    }
+
+    private static func bigEndian(_ n: UInt32) -> [UInt8] {
+        [UInt8(truncatingIfNeeded: n >> 24), UInt8(truncatingIfNeeded: n >> 16), UInt8(truncatingIfNeeded: n >> 8), UInt8(truncatingIfNeeded: n)]
+    }
+    private static func number(_ bytes: [UInt8]?) -> UInt32? {
+        guard let bytes, bytes.count == 4 else { return nil }
+        return bytes.reduce(0) { $0 << 8 | UInt32($1) }
+    }
+    private static func numberKey(_ n: UInt32) -> [UInt8] { [UInt8(ascii: "n")] + bigEndian(n) }
+    private static func idKey(_ id: PackID) -> [UInt8] { [UInt8(ascii: "i")] + id.digest.bytes }
+}

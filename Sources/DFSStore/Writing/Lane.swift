@@ -1,0 +1,183 @@
+import DFSChunking
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// Stores file content for one thread of a writer.
+///
+/// Has two packs open at most: one whose raw files start at 4 KiB boundaries, and one that is packed tight (compressed
+/// chunks and files below 4 KiB). Used by one thread; `finish` must be called once.
+package final class Lane {
+    let writer: StoreWriter
+    private var aligned: PackWriter?
+    private var tight: PackWriter?
+    private var small: Buffer
+
+    init(writer: StoreWriter) {
+        self.writer = writer
+        small = Buffer(count: 1 << 18)
+    }
+
+    /// What a file became.
+    package struct Stored: Sendable, Equatable {
+        package let content: ContentDigest
+        package let size: UInt64
+        package let recipe: ObjectAddress?
+    }
+
+    var parameters: StoreParameters { writer.store.parameters }
+
+    /// Reads an open regular file from its start and stores what is not stored yet.
+    ///
+    /// `size` is what fstat said. Throws `.refused` when the file ends elsewhere: it is being written.
+    package func store(_ file: OwnedDescriptor, size: UInt64, name: [UInt8]) throws(DFSError) -> Stored {
+        if size <= UInt64(parameters.chunk.maximum) { return try storeSmall(file, size: Int(size), name) }
+        if size < parameters.singleFile { return try storeMedium(file, size: Int(size), name) }
+        return try writer.largeFile.hold { () throws(DFSError) in
+            try LargeFile(lane: self, file: file, size: size, name: name).store()
+        }
+    }
+
+    /// Stores bytes that are in memory as a file.
+    package func store(_ bytes: [UInt8]) throws(DFSError) -> Stored {
+        try withBytes(of: bytes) { (buffer) throws(DFSError) in
+            if buffer.count <= parameters.chunk.maximum { return try storeChunkFile(buffer) }
+            return try storeExtent(buffer)
+        }
+    }
+
+    // MARK: Small and medium files
+
+    private func storeSmall(_ file: OwnedDescriptor, size: Int, _ name: [UInt8]) throws(DFSError) -> Stored {
+        try small.fill(from: file, size: size, name: name)
+        return try storeChunkFile(small.bytes(size))
+    }
+
+    /// A file of one chunk: its chunk id is its content digest.
+    private func storeChunkFile(_ bytes: UnsafeRawBufferPointer) throws(DFSError) -> Stored {
+        let digest = Digest.of(bytes)
+        let stored = Stored(content: ContentDigest(digest), size: UInt64(bytes.count), recipe: nil)
+        guard try writer.claim(digest) == .new else { return stored }
+        if let frame = try compressed(bytes) {
+            try appendTight(frame, digest, length: bytes.count)
+        } else if bytes.count < 4096 {
+            let pack = try tightPack()
+            try pack.append(bytes, digest: digest, length: bytes.count, codec: .raw)
+            note(bytes.count)
+        } else {
+            let pack = try alignedPack(toAdd: bytes.count)
+            try pack.pad()
+            try pack.append(bytes, digest: digest, length: bytes.count, codec: .raw)
+            try pack.pad()
+            note(bytes.count)
+        }
+        return stored
+    }
+
+    private func storeMedium(_ file: OwnedDescriptor, size: Int, _ name: [UInt8]) throws(DFSError) -> Stored {
+        let buffer = Buffer(count: size)
+        try buffer.fill(from: file, size: size, name: name)
+        return try storeExtent(buffer.bytes(size))
+    }
+
+    /// A file of several chunks that is in memory.
+    private func storeExtent(_ bytes: UnsafeRawBufferPointer) throws(DFSError) -> Stored {
+        let chunker = Chunker(parameters.chunking(for: UInt64(bytes.count)))
+        var chunks = [Recipe.Chunk](), ranges = [Range<Int>]()
+        var start = 0
+        while start < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+            let length = chunker.cut(rest, final: true)
+            let digest = Digest.of(UnsafeRawBufferPointer(rebasing: rest[..<length]))
+            chunks.append(Recipe.Chunk(id: ChunkID(digest), length: UInt32(length)))
+            ranges.append(start..<start + length)
+            start += length
+        }
+        let content = ContentDigest(Digest.of(bytes))
+        let recipe = Recipe(size: UInt64(bytes.count), content: content, chunks: chunks)
+        let compress = Zstd.isWorthwhile(bytes, percent: parameters.zstdSaves)
+        for (chunk, range) in zip(chunks, ranges) where try writer.claim(chunk.id.digest) == .new {
+            let piece = UnsafeRawBufferPointer(rebasing: bytes[range])
+            try append(piece, chunk.id.digest, fileOffset: UInt64(range.lowerBound), compress: compress)
+        }
+        if !compress { try aligned?.pad() }
+        return Stored(content: content, size: UInt64(bytes.count), recipe: try writer.put(recipe.encode()))
+    }
+
+    /// One chunk of a larger file: a zstd frame, or raw at a place that agrees with its place in the file modulo 4 KiB, so
+    /// that it can be mapped.
+    func append(
+        _ bytes: UnsafeRawBufferPointer, _ digest: Digest, fileOffset: UInt64, compress: Bool
+    ) throws(DFSError) {
+        if compress, let frame = try compressed(bytes) {
+            return try appendTight(frame, digest, length: bytes.count)
+        }
+        let pack = try alignedPack(toAdd: bytes.count)
+        try pack.pad(to: fileOffset % 4096)
+        try pack.append(bytes, digest: digest, length: bytes.count, codec: .raw)
+        note(bytes.count)
+    }
+
+    /// The frame, when compressing saves enough.
+    func compressed(_ bytes: UnsafeRawBufferPointer) throws(DFSError) -> [UInt8]? {
+        guard bytes.count >= 256, Zstd.isWorthwhile(bytes, percent: parameters.zstdSaves) else { return nil }
+        let frame = try Zstd.compress(bytes, level: parameters.zstdLevel)
+        return frame.count <= bytes.count * (100 - parameters.zstdSaves) / 100 ? frame : nil
+    }
+
+    func appendTight(_ frame: [UInt8], _ digest: Digest, length: Int) throws(DFSError) {
+        let pack = try tightPack()
+        pack.note(digest, storedLength: frame.count, length: length, codec: .zstd)
+        try pack.write(frame)
+        note(frame.count)
+    }
+
+    func note(_ bytes: Int) {
+        writer.storedBytes.increment(by: bytes)
+        writer.newChunks.increment()
+    }
+
+    // MARK: Packs
+
+    private func tightPack() throws(DFSError) -> PackWriter {
+        if let pack = tight, pack.length < parameters.packTarget { return pack }
+        if let pack = tight { writer.note(finished: try pack.finish()) }
+        let pack = try PackWriter(backend: writer.store.backend, kind: .shared)
+        tight = pack
+        return pack
+    }
+
+    private func alignedPack(toAdd count: Int) throws(DFSError) -> PackWriter {
+        if let pack = aligned, pack.length + UInt64(count) <= parameters.packTarget || pack.length == 0 { return pack }
+        if let pack = aligned {
+            try pack.pad()
+            writer.note(finished: try pack.finish())
+        }
+        let pack = try PackWriter(backend: writer.store.backend, kind: .shared)
+        aligned = pack
+        return pack
+    }
+
+    /// Publishes what is open.
+    package func finish() throws(DFSError) {
+        if let pack = aligned {
+            try pack.pad()
+            writer.note(finished: try pack.finish())
+        }
+        if let pack = tight { writer.note(finished: try pack.finish()) }
+        aligned = nil
+        tight = nil
+    }
+}
+
+/// Lends the bytes of an array to a throwing body.
+func withBytes<R>(
+    of bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(DFSError) -> R
+) throws(DFSError) -> R {
+    var result: Result<R, DFSError>?
+    bytes.withUnsafeBytes { buffer in
+        do throws(DFSError) { result = .success(try body(buffer)) } catch { result = .failure(error) }
+    }
+    guard let result else { throw DFSError(.operational, "no bytes were lent") }
+    return try result.get()
+}

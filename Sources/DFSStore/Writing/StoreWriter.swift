@@ -1,0 +1,152 @@
+import DFSChunking
+import DFSModel
+import DFSRemote
+import DFSSystem
+import Glibc
+import Synchronization
+
+/// Stores the content of one commit, snapshot or run: chunks through lanes (one per thread), metadata through itself.
+///
+/// Deduplicates against what the index knows (packs that the ledger reaches) and against what this writer has
+/// stored. Nothing is part of the store until `finish` has returned and a ledger entry names its packs.
+package final class StoreWriter: Sendable {
+    package let store: ObjectStore
+
+    enum Claim: Equatable {
+        /// The caller must store it.
+        case new
+        /// This writer has stored it or is about to.
+        case own
+        /// A pack that the ledger reaches has it.
+        case known
+    }
+
+    private static let shards = 64
+    private let claimed: [Mutex<Set<Digest>>]
+    private let usedPacks = Mutex<Set<UInt32>>([])
+    private let metadata: MetadataPack
+    private let finished = Mutex<[PackIndex]>([])
+    /// One large file at a time: each uses all cores and some windows of memory.
+    let largeFile = Lock()
+
+    /// Bytes of content that went into packs, after compression.
+    package let storedBytes = Counter()
+    package let newChunks = Counter()
+
+    package init(store: ObjectStore) {
+        self.store = store
+        claimed = (0..<Self.shards).map { _ in Mutex<Set<Digest>>([]) }
+        metadata = MetadataPack(store: store)
+    }
+
+    /// A writer of content for one thread.
+    package func lane() -> Lane { Lane(writer: self) }
+
+    // MARK: Deduplication
+
+    func claim(_ digest: Digest) throws(DFSError) -> Claim {
+        let shard = claimed[Int(digest.words.0 % UInt64(Self.shards))]
+        if shard.withLock({ $0.contains(digest) }) { return .own }
+        if let place = try store.table.place(of: digest) {
+            noteUse(of: place.pack)
+            return .known
+        }
+        return shard.withLock { $0.insert(digest).inserted } ? .new : .own
+    }
+
+    func unclaim(_ digests: [Digest]) {
+        for digest in digests {
+            claimed[Int(digest.words.0 % UInt64(Self.shards))].withLock { _ = $0.remove(digest) }
+        }
+    }
+
+    private func noteUse(of pack: UInt32) { usedPacks.withLock { _ = $0.insert(pack) } }
+
+    /// Says that content stored before is referred to again; `false` when it is not there.
+    package func use(_ digest: Digest) throws(DFSError) -> Bool {
+        if claimed[Int(digest.words.0 % UInt64(Self.shards))].withLock({ $0.contains(digest) }) { return true }
+        guard let place = try store.table.place(of: digest) else { return false }
+        noteUse(of: place.pack)
+        return true
+    }
+
+    // MARK: Metadata
+
+    /// Stores a metadata object.
+    @discardableResult
+    package func put(_ object: [UInt8]) throws(DFSError) -> ObjectAddress {
+        let digest = Digest.of(object)
+        if try claim(digest) == .new { try metadata.append(object, digest) }
+        return ObjectAddress(digest)
+    }
+
+    @discardableResult
+    package func put(_ json: JSONValue) throws(DFSError) -> ObjectAddress { try put(json.canonicalBytes) }
+
+    /// Stores an object into this writer's own metadata pack even when it is known elsewhere, so that the entry's pack
+    /// alone is enough to read it.
+    private func putHere(_ object: [UInt8]) throws(DFSError) -> ObjectAddress {
+        let digest = Digest.of(object)
+        try metadata.append(object, digest)
+        return ObjectAddress(digest)
+    }
+
+    // MARK: Finishing
+
+    func note(finished index: PackIndex) { finished.withLock { $0.append(index) } }
+
+    package struct Finished: Sendable {
+        /// The pack set object: everything but `pack`.
+        package let packs: ObjectAddress
+        /// The metadata pack that was written last.
+        package let pack: PackID
+        /// The tables of all packs written, for the host's index once the ledger names them.
+        package let tables: [PackIndex]
+    }
+
+    /// Publishes all packs. Call when every lane has finished.
+    ///
+    /// `base` is the pack set of the content that this one extends and the metadata pack written with it.
+    package func finish(base: (packs: ObjectAddress, pack: PackID)?) throws(DFSError) -> Finished {
+        var added = Set<PackID>()
+        for number in usedPacks.withLock({ $0 }) {
+            if let pack = try store.packID(number) { added.insert(pack) }
+        }
+        let content = finished.withLock { $0 }
+        for table in content { added.insert(table.id) }
+        if let base { added.insert(base.pack) }
+        let set = try putHere(PackSet(base: base?.packs, added: added).encode())
+        let last = try metadata.finish()
+        return Finished(packs: set, pack: last.id, tables: content + [last])
+    }
+}
+
+/// The metadata pack of one writer. `lock` guards `pack` and `written`.
+private final class MetadataPack: @unchecked Sendable {
+    private let store: ObjectStore
+    private let lock = Lock()
+    private var pack: PackWriter?
+    private var written = Set<Digest>()
+
+    init(store: ObjectStore) { self.store = store }
+
+    func append(_ object: [UInt8], _ digest: Digest) throws(DFSError) {
+        let frame = try Zstd.compress(object, level: store.parameters.zstdLevel)
+        try lock.hold { () throws(DFSError) in
+            guard written.insert(digest).inserted else { return }
+            let target: PackWriter
+            if let pack { target = pack } else { target = try PackWriter(backend: store.backend, kind: .metadata) }
+            pack = target
+            target.note(digest, storedLength: frame.count, length: object.count, codec: .zstd)
+            try target.write(frame)
+        }
+    }
+
+    func finish() throws(DFSError) -> PackIndex {
+        try lock.hold { () throws(DFSError) in
+            guard let pack else { throw DFSError(.operational, "nothing was written") }
+            defer { self.pack = nil }
+            return try pack.finish()
+        }
+    }
+}
