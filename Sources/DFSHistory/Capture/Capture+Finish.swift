@@ -30,7 +30,9 @@ extension Capture {
         } else {
             summary = try build(try adopted(observed, content, directory), content)
         }
-        if let cache, missed || row?.summary != summary || row?.items.count != slots.count(where: { $0.status.kind == .file }) {
+        if let cache,
+            missed || row?.summary != summary || row?.items.count != slots.count(where: { $0.status.kind == .file })
+        {
             remember(directory, slots, summary, cache)
         }
         try deliver(directory, summary)

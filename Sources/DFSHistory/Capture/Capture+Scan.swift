@@ -127,7 +127,8 @@ extension Capture {
         }
         let target = Array(buffer.prefix(count))
         guard (1...4095).contains(count) else {
-            throw DFSError(.refused, "\(describe(directory, name)) has a target of \(count) bytes", cause: "at most 4,095 fit")
+            throw DFSError(
+                .refused, "\(describe(directory, name)) has a target of \(count) bytes", cause: "at most 4,095 fit")
         }
         return TreeEntry(
             name: name, kind: .symlink, mode: 0o777, modified: status.modified, size: UInt64(count),

@@ -111,7 +111,8 @@ package final class Capture: Sendable {
 
     func unreadable(_ error: DFSError, _ path: String) -> DFSError {
         guard error.errno == EACCES || error.errno == EPERM else {
-            return DFSError(.operational, "cannot read \(path)", cause: error.cause, hint: error.hint, errno: error.errno)
+            return DFSError(
+                .operational, "cannot read \(path)", cause: error.cause, hint: error.hint, errno: error.errno)
         }
         return DFSError(
             .operational, "cannot read \(path)", cause: "permission denied; nothing was recorded",

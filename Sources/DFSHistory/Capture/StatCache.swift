@@ -68,7 +68,9 @@ package final class StatCache: Sendable {
         var out = scope
         out.reserveCapacity(24)
         for value in [device, inode] {
-            for shift in stride(from: 56, through: 0, by: -8) { out.append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+            for shift in stride(from: 56, through: 0, by: -8) {
+                out.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
+            }
         }
         return out
     }
@@ -84,8 +86,10 @@ package final class StatCache: Sendable {
         w.u64(UInt64(row.items.count))
         for item in row.items {
             let e = item.entry
-            w.u64(UInt64(e.kind.rawValue) | UInt64(e.mode) << 8 | UInt64(e.name.count) << 24 | UInt64(e.target.count) << 40
-                | (e.address == nil ? 0 : 1) << 63)
+            w.u64(
+                UInt64(e.kind.rawValue) | UInt64(e.mode) << 8 | UInt64(e.name.count) << 24 | UInt64(e.target.count)
+                    << 40
+                    | (e.address == nil ? 0 : 1) << 63)
             w.u64(e.size)
             w.time(e.modified)
             w.time(item.changed)
@@ -126,7 +130,9 @@ package final class StatCache: Sendable {
             guard let digest = r.digest() else { return nil }
             address = ObjectAddress(digest)
         }
-        guard let name = r.take(Int(head >> 24 & 0xffff)), let target = r.take(Int(head >> 40 & 0xffff)) else { return nil }
+        guard let name = r.take(Int(head >> 24 & 0xffff)), let target = r.take(Int(head >> 40 & 0xffff)) else {
+            return nil
+        }
         let entry = TreeEntry(
             name: name, kind: kind, mode: UInt16(truncatingIfNeeded: head >> 8), modified: modified, size: size,
             content: ContentDigest(content), address: address, target: target)

@@ -129,14 +129,16 @@ package final class TreeReader: Sendable {
         }
         let recipe = try recipe(address)
         guard recipe.size == file.size, recipe.content == file.content else {
-            throw DFSError(.corrupt, "the recipe of \(NameText.display(file.name)) is another file's", hint: "dfs verify")
+            throw DFSError(
+                .corrupt, "the recipe of \(NameText.display(file.name)) is another file's", hint: "dfs verify")
         }
         var done = 0
         while done < count {
             let i = recipe.index(at: offset + UInt64(done))
             let inside = Int(offset + UInt64(done) - recipe.starts[i])
             let length = min(Int(recipe.chunks[i].length) - inside, count - done)
-            let chunk = try chunk(recipe.chunks[i].id, keep: inside + length < Int(recipe.chunks[i].length) || inside > 0)
+            let chunk = try chunk(
+                recipe.chunks[i].id, keep: inside + length < Int(recipe.chunks[i].length) || inside > 0)
             try copy(chunk, from: inside, count: length, to: buffer, at: done, file)
             done += length
         }

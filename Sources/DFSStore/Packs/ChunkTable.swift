@@ -45,7 +45,8 @@ final class ChunkTable: Sendable {
     func add(_ tables: [PackIndex]) throws(DFSError) {
         try index.write { t throws(DFSError) in
             var next: UInt32 = 1
-            if let last = try t.last("packs", prefix: [UInt8(ascii: "n")]), let n = Self.number(Array(last.key.dropFirst()))
+            if let last = try t.last("packs", prefix: [UInt8(ascii: "n")]),
+                let n = Self.number(Array(last.key.dropFirst()))
             {
                 next = n + 1
             }
@@ -92,7 +93,10 @@ final class ChunkTable: Sendable {
     }
 
     private static func bigEndian(_ n: UInt32) -> [UInt8] {
-        [UInt8(truncatingIfNeeded: n >> 24), UInt8(truncatingIfNeeded: n >> 16), UInt8(truncatingIfNeeded: n >> 8), UInt8(truncatingIfNeeded: n)]
+        [
+            UInt8(truncatingIfNeeded: n >> 24), UInt8(truncatingIfNeeded: n >> 16), UInt8(truncatingIfNeeded: n >> 8),
+            UInt8(truncatingIfNeeded: n),
+        ]
     }
     private static func number(_ bytes: [UInt8]?) -> UInt32? {
         guard let bytes, bytes.count == 4 else { return nil }

@@ -119,12 +119,13 @@ package struct PackIndex: Sendable {
         let at = Self.headerLength + i * Self.itemLength
         return bytes.withUnsafeBytes { b in
             PackItem(
-                digest: Digest(words: (
-                    UInt64(bigEndian: b.loadUnaligned(fromByteOffset: at, as: UInt64.self)),
-                    UInt64(bigEndian: b.loadUnaligned(fromByteOffset: at + 8, as: UInt64.self)),
-                    UInt64(bigEndian: b.loadUnaligned(fromByteOffset: at + 16, as: UInt64.self)),
-                    UInt64(bigEndian: b.loadUnaligned(fromByteOffset: at + 24, as: UInt64.self))
-                )),
+                digest: Digest(
+                    words: (
+                        UInt64(bigEndian: b.loadUnaligned(fromByteOffset: at, as: UInt64.self)),
+                        UInt64(bigEndian: b.loadUnaligned(fromByteOffset: at + 8, as: UInt64.self)),
+                        UInt64(bigEndian: b.loadUnaligned(fromByteOffset: at + 16, as: UInt64.self)),
+                        UInt64(bigEndian: b.loadUnaligned(fromByteOffset: at + 24, as: UInt64.self))
+                    )),
                 offset: UInt64(littleEndian: b.loadUnaligned(fromByteOffset: at + 32, as: UInt64.self)),
                 storedLength: UInt32(littleEndian: b.loadUnaligned(fromByteOffset: at + 40, as: UInt32.self)),
                 length: UInt32(littleEndian: b.loadUnaligned(fromByteOffset: at + 44, as: UInt32.self)),

@@ -16,9 +16,11 @@ final class Buffer: @unchecked Sendable {
     func fill(from file: OwnedDescriptor, size: Int, name: [UInt8]) throws(DFSError) {
         let got = try read(from: file, at: 0, into: 0..<size, name)
         var extra: UInt8 = 0
-        let more = got == size ? try System.call("cannot read \(NameText.display(name))", fault: "read") {
-            pread(file.raw, &extra, 1, off_t(size))
-        } : 0
+        let more =
+            got == size
+            ? try System.call("cannot read \(NameText.display(name))", fault: "read") {
+                pread(file.raw, &extra, 1, off_t(size))
+            } : 0
         guard got == size, more == 0 else { throw Self.changed(name) }
     }
 

@@ -209,7 +209,8 @@ final class LargeFile {
         }
     }
 
-    private func finish(_ form: Form, content: ContentDigest, _ chunks: [Recipe.Chunk]) throws(DFSError) -> Lane.Stored {
+    private func finish(_ form: Form, content: ContentDigest, _ chunks: [Recipe.Chunk]) throws(DFSError) -> Lane.Stored
+    {
         var extra: UInt8 = 0
         guard try System.call("cannot read", { pread(file.raw, &extra, 1, off_t(size)) }) == 0 else {
             throw Buffer.changed(name)
