@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int clinux_openat(int directory, const char *path, int flags, unsigned mode) {
@@ -29,6 +30,11 @@ int clinux_start_writeback(int fd, int64_t offset, int64_t length) {
 int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, uint64_t length) {
     off_t in = source_offset, out = target_offset;
     return copy_file_range(source, &in, target, &out, length, 0);
+}
+
+int clinux_has_xattrs(int fd) { return flistxattr(fd, NULL, 0) > 0; }
+int64_t clinux_readlinkat(int directory, const char *path, void *buffer, size_t length) {
+    return readlinkat(directory, path, buffer, length);
 }
 
 int clinux_unshare(int flags) { return unshare(flags); }

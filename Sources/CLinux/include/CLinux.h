@@ -24,6 +24,12 @@ int clinux_start_writeback(int fd, int64_t offset, int64_t length);
 // copy_file_range(2) between given offsets.
 int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, uint64_t length);
 
+// Whether a file has extended attributes.
+int clinux_has_xattrs(int fd);
+
+// readlinkat(2) into untyped memory; a NULL buffer is an error, not a trap.
+int64_t clinux_readlinkat(int directory, const char *path, void *buffer, size_t length);
+
 // Namespaces and mounts.
 int clinux_unshare(int flags);
 int clinux_pivot_root(const char *new_root, const char *put_old);

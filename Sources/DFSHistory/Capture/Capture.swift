@@ -25,7 +25,7 @@ package final class Capture: Sendable {
     let stack = WorkStack<Job>()
     let notes = Mutex<CaptureNotes>(CaptureNotes())
     let updates = Mutex<[StatCache.Update]>([])
-    let finishedRoot = Mutex<(TreeEntry, TreeSummary)?>(nil)
+    let finishedRoot = Mutex<(TreeEntry, TreeReference)?>(nil)
     private let rootPath: String
     let owner = getuid()
 

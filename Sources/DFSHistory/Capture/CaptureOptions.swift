@@ -1,4 +1,5 @@
 import DFSModel
+import DFSStore
 import DFSSystem
 
 /// Decides what of a directory tree belongs to it.
@@ -43,7 +44,7 @@ package final class CaptureProgress: Sendable {
 /// What a capture found.
 package struct CaptureResult: Sendable {
     package var root: TreeEntry
-    package var summary: TreeSummary
+    package var summary: TreeReference
     package var notes: CaptureNotes
     /// Rows for the stat cache, to be written once the ledger reaches this content.
     package var updates: [StatCache.Update]
