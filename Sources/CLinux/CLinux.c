@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -50,3 +51,10 @@ int clinux_wtermsig(int status) { return WTERMSIG(status); }
 
 const char *clinux_dirent_name(const struct dirent *entry) { return entry->d_name; }
 unsigned char clinux_dirent_type(const struct dirent *entry) { return entry->d_type; }
+
+int clinux_clock_synchronised(void) {
+    struct timex state = {.modes = 0};
+    int answer = adjtimex(&state);
+    if (answer < 0) return -1;
+    return answer != TIME_ERROR && !(state.status & STA_UNSYNC);
+}

@@ -44,4 +44,7 @@ int clinux_wtermsig(int status);
 // A directory entry's name without copying the whole dirent (d_name is a 256-byte tuple in Swift).
 const char *clinux_dirent_name(const struct dirent *entry);
 unsigned char clinux_dirent_type(const struct dirent *entry);
+
+// adjtimex(2) without a change: 1 when the kernel's clock is kept in step by something, 0 when not, -1 when unknown.
+int clinux_clock_synchronised(void);
 #endif
