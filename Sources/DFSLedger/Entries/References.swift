@@ -1,28 +1,10 @@
 import DFSModel
 
-/// A stored tree as entries name it.
-package struct TreeReference: Sendable, Hashable {
-    /// The identity that users see.
-    package let content: ContentDigest
-    /// The root node.
-    package let tree: ObjectAddress
-    /// Regular files and symlinks below.
-    package let files: UInt64
-    /// Sum of the sizes of regular files below.
-    package let bytes: UInt64
-
-    package init(content: ContentDigest, tree: ObjectAddress, files: UInt64, bytes: UInt64) {
-        self.content = content
-        self.tree = tree
-        self.files = files
-        self.bytes = bytes
-    }
-
+extension TreeReference {
     init(_ fields: JSONFields) throws(DFSError) {
-        content = ContentDigest(try fields.digest("content"))
-        tree = ObjectAddress(try fields.digest("tree"))
-        files = try fields.count("files")
-        bytes = try fields.count("bytes")
+        self.init(
+            content: ContentDigest(try fields.digest("content")), tree: ObjectAddress(try fields.digest("tree")),
+            files: try fields.count("files"), bytes: try fields.count("bytes"))
     }
 
     var members: [String: JSONValue] {

@@ -23,10 +23,9 @@ extension TreeReference: SnapshotCodable {
     }
 
     init(from reader: inout SnapshotReader) throws(DFSError) {
-        content = ContentDigest(try reader.digest())
-        tree = try reader.address()
-        files = try reader.integer(UInt64.self)
-        bytes = try reader.integer(UInt64.self)
+        self.init(
+            content: ContentDigest(try reader.digest()), tree: try reader.address(),
+            files: try reader.integer(UInt64.self), bytes: try reader.integer(UInt64.self))
     }
 }
 
