@@ -53,7 +53,7 @@ package struct Commit {
         }
         try checkShrink(result.summary, latest)
         let record = try writer.put(record(result, latest))
-        let text = try writer.put(Repository.textObject(texts))
+        let text = try writer.put(TextObject(fields: texts).encoded)
         let finished = try writer.finish(base: latest.map { ($0.record.packs, $0.record.pack) })
         let reference = RecordReference(record: record, packs: finished.packs, pack: finished.pack)
         let version = try append(result.summary, reference, text, signer, expecting: latest)

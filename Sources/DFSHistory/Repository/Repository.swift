@@ -35,12 +35,10 @@ package final class Repository: Sendable {
         self.index = index
         objects = ObjectStore(backend: backend, description: description, index: index)
         reader = TreeReader(store: objects, cacheBytes: cacheBytes)
-        ledger = Ledger(backend: backend, store: description.store, storeFileDigest: storeFileDigest)
-        if let snapshot = try index.read({ t throws(DFSError) in try t.get("state", Self.snapshotKey) }),
-            let state = try? LedgerState(snapshot: snapshot)
-        {
-            ledger.adopt(state)
-        }
+        let snapshot = try index.read { t throws(DFSError) in try t.get("state", Self.snapshotKey) }
+        ledger = Ledger(
+            backend: backend, store: description.store, storeFileDigest: storeFileDigest,
+            state: snapshot.flatMap { try? LedgerState(snapshot: $0) })
     }
 
     // MARK: Making and opening
@@ -69,7 +67,7 @@ package final class Repository: Sendable {
             throw DFSError(.refused, "somebody else made a store in \(root) at this moment")
         }
         let ledger = Ledger(backend: backend, store: description.store, storeFileDigest: Digest.of(bytes))
-        _ = try ledger.append(by: signer) { _ in [.storeCreated] }
+        try ledger.create(signer: signer)
     }
 
     /// Opens the store in `root`. `cacheRoot` is the host's cache folder; the store's own is made below it.
@@ -111,15 +109,15 @@ package final class Repository: Sendable {
         let learned = try index.read { t throws(DFSError) in
             try t.get("state", Self.learnedKey).flatMap { UInt64(String(decoding: $0, as: UTF8.self)) } ?? 0
         }
-        guard learned < state.sequence else { return }
+        guard learned < state.head.sequence else { return }
         for mark in state.packSets where mark.sequence > learned {
             try objects.learn([mark.pack])
             let set = try PackSet.decode(try objects.object(mark.packs, what: "the pack set of entry \(mark.sequence)"))
             try objects.learn(set.added)
         }
-        let save = state.sequence / Self.saveEvery != learned / Self.saveEvery
+        let save = state.head.sequence / Self.saveEvery != learned / Self.saveEvery
         try index.write { t throws(DFSError) in
-            try t.put("state", Self.learnedKey, Array(String(state.sequence).utf8))
+            try t.put("state", Self.learnedKey, Array(String(state.head.sequence).utf8))
             if save { try t.put("state", Self.snapshotKey, state.snapshot()) }
         }
     }
@@ -129,7 +127,7 @@ package final class Repository: Sendable {
     package func append(
         by signer: any Signer, _ events: (LedgerState) throws(DFSError) -> [LedgerEvent]?
     ) throws(DFSError) -> LedgerEntry? {
-        try ledger.append(by: signer, events)
+        try ledger.append(signer: signer, makeEvents: events)
     }
 
     // MARK: Pack sets
@@ -156,20 +154,9 @@ package final class Repository: Sendable {
         return packs
     }
 
-    /// A salted text object's fields.
+    /// The fields of a text object; none when there is no text.
     package func text(_ address: ObjectAddress?) throws(DFSError) -> [String: JSONValue] {
         guard let address else { return [:] }
-        let json = try objects.json(address, what: "a text")
-        guard json["format"]?.string == "dfs.text/1", let fields = json["fields"]?.object else {
-            throw DFSError(.corrupt, "object \(address) is no text", hint: "dfs verify")
-        }
-        return fields
-    }
-
-    /// A text object for `fields`, salted.
-    package static func textObject(_ fields: [String: JSONValue]) -> JSONValue {
-        [
-            "format": "dfs.text/1", "salt": .string(Randomness.hex(bytes: 32)), "fields": .object(fields),
-        ]
+        return try TextObject.parse(try objects.object(address, what: "a text")).fields
     }
 }

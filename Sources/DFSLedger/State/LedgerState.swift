@@ -32,7 +32,7 @@ package struct LedgerState: Sendable, Hashable {
     /// Where a run stands in `runs`.
     var runPositions: [RunID: Int] = [:]
     /// Names of datasets by what names in conflict have in common.
-    var datasetFamilies: [String: [String]] = [:]
+    var datasetFamilies: [String: Set<String>] = [:]
 
     /// The state before entry 1. `storeFileDigest` is the SHA-256 of `dfs-store.json`.
     package init(store: StoreID, storeFileDigest: Digest) {
