@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,3 +37,8 @@ int clinux_wtermsig(int status) { return WTERMSIG(status); }
 
 const char *clinux_dirent_name(const struct dirent *entry) { return entry->d_name; }
 unsigned char clinux_dirent_type(const struct dirent *entry) { return entry->d_type; }
+
+long clinux_filesystem_type(const char *path) {
+    struct statfs s;
+    return statfs(path, &s) == 0 ? (long)(unsigned long)(unsigned)s.f_type : -1;
+}

@@ -32,4 +32,7 @@ int clinux_wtermsig(int status);
 // A directory entry's name without copying the whole dirent (d_name is a 256-byte tuple in Swift).
 const char *clinux_dirent_name(const struct dirent *entry);
 unsigned char clinux_dirent_type(const struct dirent *entry);
+
+// f_type of statfs(2) as 32 unsigned bits, -1 on failure (the struct is not in the Glibc module).
+long clinux_filesystem_type(const char *path);
 #endif
