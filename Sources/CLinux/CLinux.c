@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
 #include <sys/wait.h>
@@ -57,4 +58,9 @@ int clinux_clock_synchronised(void) {
     int answer = adjtimex(&state);
     if (answer < 0) return -1;
     return answer != TIME_ERROR && !(state.status & STA_UNSYNC);
+}
+
+long clinux_filesystem_type(const char *path) {
+    struct statfs s;
+    return statfs(path, &s) == 0 ? (long)(unsigned long)(unsigned)s.f_type : -1;
 }

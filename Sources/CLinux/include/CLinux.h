@@ -47,4 +47,7 @@ unsigned char clinux_dirent_type(const struct dirent *entry);
 
 // adjtimex(2) without a change: 1 when the kernel's clock is kept in step by something, 0 when not, -1 when unknown.
 int clinux_clock_synchronised(void);
+
+// f_type of statfs(2) as 32 unsigned bits, -1 on failure (the struct is not in the Glibc module).
+long clinux_filesystem_type(const char *path);
 #endif
