@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSHistory
 import DFSLedger
 import DFSModel

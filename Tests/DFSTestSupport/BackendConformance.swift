@@ -64,7 +64,7 @@ package struct BackendConformance {
         do {
             _ = try b.open("packs/aa/none")
             check(false, "opening an absent object is an error")
-        } catch { check((error as? DFSError)?.errno == 2, "opening an absent object is ENOENT") }
+        } catch { check(error.errno == 2, "opening an absent object is ENOENT") }
     }
 
     private func listing(_ b: any Backend, _ check: (Bool, String) -> Void) throws {
