@@ -36,3 +36,5 @@ int clinux_wtermsig(int status) { return WTERMSIG(status); }
 
 const char *clinux_dirent_name(const struct dirent *entry) { return entry->d_name; }
 unsigned char clinux_dirent_type(const struct dirent *entry) { return entry->d_type; }
+
+const int clinux_O_PATH = O_PATH;

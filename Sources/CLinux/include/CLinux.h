@@ -32,4 +32,7 @@ int clinux_wtermsig(int status);
 // A directory entry's name without copying the whole dirent (d_name is a 256-byte tuple in Swift).
 const char *clinux_dirent_name(const struct dirent *entry);
 unsigned char clinux_dirent_type(const struct dirent *entry);
+
+// A macro under _GNU_SOURCE, which the Glibc module does not define.
+extern const int clinux_O_PATH;
 #endif
