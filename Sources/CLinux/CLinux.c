@@ -64,3 +64,5 @@ long clinux_filesystem_type(const char *path) {
     struct statfs s;
     return statfs(path, &s) == 0 ? (long)(unsigned long)(unsigned)s.f_type : -1;
 }
+
+const int clinux_O_PATH = O_PATH;

@@ -50,4 +50,7 @@ int clinux_clock_synchronised(void);
 
 // f_type of statfs(2) as 32 unsigned bits, -1 on failure (the struct is not in the Glibc module).
 long clinux_filesystem_type(const char *path);
+
+// A macro under _GNU_SOURCE, which the Glibc module does not define.
+extern const int clinux_O_PATH;
 #endif
