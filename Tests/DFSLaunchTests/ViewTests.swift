@@ -135,13 +135,16 @@ extension ProcessTests {
             let file = source.appending("f")
             _ = try OwnedDescriptor.open(bytes: file.bytes, O_CREAT | O_WRONLY, mode: 0o644, at: AT_FDCWD)
             _ = withCName(source.bytes) { chown($0, user.uid, user.gid) }
+            let layer = RawPath(s.base).appending(odd + [0x21])
+            #expect(withCName(layer.bytes) { mkdir($0, 0o755) } == 0)
+            _ = withCName(layer.bytes) { chown($0, user.uid, user.gid) }
             let target = RawPath(s.base + "/view").appending(odd)
             var plan = s.plan(
                 "ls \"$1\"; ls",
                 steps: [
                     .bind(source: source, at: target, .readOnly),
                     .overlay(
-                        at: RawPath(s.project), lower: [source, RawPath(s.code)], layer: source),
+                        at: RawPath(s.project), lower: [source, RawPath(s.code)], layer: layer),
                 ])
             plan.arguments += [Array("sh".utf8), target.bytes]
             plan.workingDirectory = RawPath(s.project)
