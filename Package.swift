@@ -68,7 +68,7 @@ let package = Package(
                 "DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns",
                 "DFSVirtual", "DFSFuse", "DFSLaunch", "TOMLKit", arguments,
             ]),
-        .executableTarget(name: "dfs", dependencies: ["DFSCommands"], swiftSettings: common),
+        .executableTarget(name: "dfs", dependencies: ["DFSCommands", "DFSLaunch"], swiftSettings: common),
         .executableTarget(name: "dfs-run", dependencies: ["DFSCommands"], swiftSettings: common),
 
         // Tests.
@@ -98,7 +98,7 @@ let package = Package(
             "DFSVirtualTests",
             ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSVirtual", "DFSTestSupport"]),
         tests("DFSFuseTests", ["DFSModel", "DFSSystem", "DFSStore", "DFSVirtual", "DFSFuse", "DFSTestSupport"]),
-        tests("DFSLaunchTests", ["DFSModel", "DFSSystem", "DFSLaunch", "DFSTestSupport"]),
+        tests("DFSLaunchTests", ["DFSModel", "DFSSystem", "DFSLaunch", "CLinux", "DFSTestSupport"]),
         tests(
             "DFSCommandsTests",
             [

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "CLinuxLaunch.h"
+
 // open(2) and openat(2) are variadic, which Swift cannot call.
 int clinux_openat(int directory, const char *path, int flags, unsigned mode);
 int clinux_fcntl(int fd, int command, long argument);
