@@ -1,5 +1,4 @@
 import DFSModel
-import DFSSystem
 import Glibc
 
 /// A process as it can be recognised later, beyond the reuse of process ids, by another process.
