@@ -36,3 +36,16 @@ int clinux_wtermsig(int status) { return WTERMSIG(status); }
 
 const char *clinux_dirent_name(const struct dirent *entry) { return entry->d_name; }
 unsigned char clinux_dirent_type(const struct dirent *entry) { return entry->d_type; }
+
+#include <sys/timex.h>
+int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximum_error_microseconds) {
+    struct timex t = {0};
+    int state = adjtimex(&t);
+    if (state == -1) return -1;
+    *synchronised = state != TIME_ERROR && !(t.status & STA_UNSYNC);
+    *offset_nanoseconds = t.status & STA_NANO ? t.offset : t.offset * 1000;
+    *maximum_error_microseconds = t.maxerror;
+    return 0;
+}
+
+int clinux_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }

@@ -32,4 +32,10 @@ int clinux_wtermsig(int status);
 // A directory entry's name without copying the whole dirent (d_name is a 256-byte tuple in Swift).
 const char *clinux_dirent_name(const struct dirent *entry);
 unsigned char clinux_dirent_type(const struct dirent *entry);
+
+// pipe2(2) with O_CLOEXEC: ends[0] is read from, ends[1] written to.
+int clinux_pipe(int *ends);
+
+// adjtimex(2), reading only: what the kernel knows of the clock's discipline. -1 and errno on failure.
+int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximum_error_microseconds);
 #endif
