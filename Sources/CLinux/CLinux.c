@@ -66,3 +66,16 @@ long clinux_filesystem_type(const char *path) {
 }
 
 const int clinux_O_PATH = O_PATH;
+
+#include <sys/timex.h>
+int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximum_error_microseconds) {
+    struct timex t = {0};
+    int state = adjtimex(&t);
+    if (state == -1) return -1;
+    *synchronised = state != TIME_ERROR && !(t.status & STA_UNSYNC);
+    *offset_nanoseconds = t.status & STA_NANO ? t.offset : t.offset * 1000;
+    *maximum_error_microseconds = t.maxerror;
+    return 0;
+}
+
+int clinux_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }

@@ -55,4 +55,10 @@ long clinux_filesystem_type(const char *path);
 
 // A macro under _GNU_SOURCE, which the Glibc module does not define.
 extern const int clinux_O_PATH;
+
+// pipe2(2) with O_CLOEXEC: ends[0] is read from, ends[1] written to.
+int clinux_pipe(int *ends);
+
+// adjtimex(2), reading only: what the kernel knows of the clock's discipline. -1 and errno on failure.
+int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximum_error_microseconds);
 #endif

@@ -46,7 +46,7 @@ package struct RunDocuments: Sendable {
     package func host(of run: RunRecord) throws(DFSError) -> JSONValue {
         let plan = try repository.objects.json(run.record.record, what: "the plan of run \(run.id)")
         var host: [String: JSONValue] = [:]
-        for part in ["stable", "volatile"] {
+        for part in ["stable", "job", "volatile"] {
             guard let address = plan["host"]?[part]?.digest else { continue }
             host[part] = try repository.objects.json(ObjectAddress(address), what: "the host record of run \(run.id)")
         }
