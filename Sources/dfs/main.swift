@@ -1,6 +1,4 @@
 import DFSCommands
-import DFSLaunch
+import Glibc
 
-if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "__enter" {
-    Enter.run(planFile: CommandLine.arguments[2])
-}
+exit(DFSCommands.run(arguments: ArgumentText.ofProcess()))
