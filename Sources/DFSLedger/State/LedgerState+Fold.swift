@@ -61,7 +61,7 @@ extension LedgerState {
             return "\(name) cannot name a dataset: \(problem)"
         }
         guard event.version == count + 1 else { return "the next version of \(name) is v\(count + 1)" }
-        if count == 0 { datasetFamilies[DatasetName.conflictKey(name), default: []].append(name) }
+        if count == 0 { datasetFamilies[DatasetName.conflictKey(name), default: []].insert(name) }
         datasets[name, default: DatasetState(name: name)].versions.append(
             VersionRecord(
                 number: event.version, tree: event.tree, record: event.record, text: event.text, mark: mark))

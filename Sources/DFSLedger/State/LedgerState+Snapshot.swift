@@ -45,7 +45,7 @@ extension LedgerState {
         for key in try reader.list(KeyRecord.self) { keys[key.publicKey.id] = key }
         for dataset in try reader.list(DatasetState.self) {
             datasets[dataset.name] = dataset
-            datasetFamilies[DatasetName.conflictKey(dataset.name), default: []].append(dataset.name)
+            datasetFamilies[DatasetName.conflictKey(dataset.name), default: []].insert(dataset.name)
         }
         for project in try reader.list(ProjectState.self) { projects[project.name] = project }
         runs = try reader.list(RunRecord.self)

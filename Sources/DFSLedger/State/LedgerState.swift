@@ -32,7 +32,7 @@ package struct LedgerState: Sendable, Hashable {
     /// Where a run stands in `runs`.
     var runPositions: [RunID: Int] = [:]
     /// Names of datasets by what names in conflict have in common.
-    var datasetFamilies: [String: [String]] = [:]
+    var datasetFamilies: [String: Set<String>] = [:]
 
     /// The state before entry 1. `storeFileDigest` is the SHA-256 of `dfs-store.json`.
     package init(store: StoreID, storeFileDigest: Digest) {
@@ -65,7 +65,8 @@ package struct LedgerState: Sendable, Hashable {
         if entry.previous != head.digest {
             problems.append(
                 head.sequence == 0
-                    ? "it does not chain to dfs-store.json" : "it does not chain to the bytes of entry \(head.sequence)")
+                    ? "it does not chain to dfs-store.json" : "it does not chain to the bytes of entry \(head.sequence)"
+            )
         }
         if let time = head.time, entry.time < time { problems.append("its time is before that of its predecessor") }
         if entry.sequence == 1, entry.events.first?["kind"] != "store.created" {
