@@ -135,7 +135,9 @@ package struct SSHAgent: Sendable {
         while out.count < count {
             try wait(connection, for: POLLIN, until: deadline)
             let n = try System.call("cannot read from the ssh-agent at \(socket)") {
-                buffer.withUnsafeMutableBytes { recv(connection.raw, $0.baseAddress, min($0.count, count - out.count), 0) }
+                buffer.withUnsafeMutableBytes {
+                    recv(connection.raw, $0.baseAddress, min($0.count, count - out.count), 0)
+                }
             }
             guard n > 0 else { throw problem("it closed the connection") }
             out += buffer[..<n]

@@ -65,7 +65,8 @@ package struct LedgerState: Sendable, Hashable {
         if entry.previous != head.digest {
             problems.append(
                 head.sequence == 0
-                    ? "it does not chain to dfs-store.json" : "it does not chain to the bytes of entry \(head.sequence)")
+                    ? "it does not chain to dfs-store.json" : "it does not chain to the bytes of entry \(head.sequence)"
+            )
         }
         if let time = head.time, entry.time < time { problems.append("its time is before that of its predecessor") }
         if entry.sequence == 1, entry.events.first?["kind"] != "store.created" {

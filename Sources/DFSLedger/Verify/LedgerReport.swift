@@ -6,6 +6,11 @@ package struct LedgerReport: Sendable, Hashable {
         /// The entry's number by its place, 0 when it is about no single entry.
         package let sequence: UInt64
         package let what: String
+
+        package init(sequence: UInt64, what: String) {
+            self.sequence = sequence
+            self.what = what
+        }
     }
 
     /// Entries that were there.

@@ -78,7 +78,8 @@ private struct Walk {
         let last = missing.upperBound - 1
         add(
             missing.lowerBound,
-            missing.count == 1 ? "it is missing, later ones exist" : "entries up to \(last) are missing, later ones exist")
+            missing.count == 1
+                ? "it is missing, later ones exist" : "entries up to \(last) are missing, later ones exist")
         report.state.passOver(last, fileDigest: .zero)
         isAfterGap = true
         knowsTime = false
