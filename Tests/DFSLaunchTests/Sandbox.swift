@@ -21,7 +21,7 @@ enum User: String, CaseIterable, Sendable {
 @Suite(.serialized) enum ProcessTests {}
 
 /// A folder with a project, its snapshot, data and places to write, all owned by the user who runs the job.
-final class Sandbox {
+final class Sandbox: Sendable {
     let user: User
     let base: String
     var project: String { base + "/project" }

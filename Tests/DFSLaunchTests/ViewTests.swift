@@ -125,6 +125,45 @@ extension ProcessTests {
             #expect(!Files.exists("/tmp/dfs-test-faces"))
         }
 
+        @Test func aDirectoryWithTooManyEntriesIsNotMirrored() throws {
+            let s = try Sandbox(User.available[0])
+            let crowd = try s.directory("/crowd")
+            for n in 0...10_000 { #expect(symlink("x", crowd + "/\(n)") == 0) }
+            func steps(_ name: String) -> [EnterPlan.Step] {
+                [.bind(source: RawPath(s.data), at: RawPath(crowd + name), .readOnly)]
+            }
+            let failure = try s.run(s.plan("true", steps: steps("/faces"))).failure
+            #expect(failure?.error.cause?.contains("10001 entries") == true)
+            try s.directory("/crowd/made")
+            #expect(try s.output(s.plan("cat \(crowd)/made/a.txt", steps: steps("/made"))) == "one\n")
+        }
+
+        /// A FUSE daemon that died and was started again is mounted again, and running jobs have to see it.
+        @Test(.enabled(if: geteuid() == 0), arguments: User.available)
+        func mountsOfTheHostArrive(user: User) throws {
+            let s = try Sandbox(user)
+            let shared = try s.directory("/shared")
+            guard mount("tmpfs", shared, "tmpfs", 0, nil) == 0 else { return }
+            defer { umount2(shared, Int32(MNT_DETACH)) }
+            #expect(mount(nil, shared, nil, UInt(MS_SHARED), nil) == 0)
+            try s.directory("/shared/fuse")
+            let script = """
+                while [ ! -e \(s.outputs)/go ]; do sleep 0.01; done
+                cat \(shared)/fuse/f /dfs-test-deepops/all/fuse/f
+                """
+            let steps: [EnterPlan.Step] = [
+                .skeleton(at: Self.root),
+                .bind(source: RawPath(shared), at: Self.root.appending("all"), .readOnly),
+            ]
+            let outcome = try s.supervisor().run(s.plan(script, steps: steps)) { _, _ in
+                #expect(mount("tmpfs", shared + "/fuse", "tmpfs", 0, nil) == 0)
+                try? s.write("arrived\n", to: "/shared/fuse/f")
+                try? s.write("", to: "/outputs/go")
+            }
+            #expect(outcome.result?.exitStatus == 0)
+            #expect(try s.read("/logs/stdout") == "arrived\narrived\n")
+        }
+
         /// mount(2) and mount options would trip over every one of these names.
         @Test(arguments: User.available)
         func namesWithOddBytes(user: User) throws {
