@@ -21,6 +21,35 @@ private final class RunningAgent {
     }
 }
 
+/// A socket that answers every connection with the same bytes, or not at all.
+private final class FalseAgent: Sendable {
+    let socket: String
+    private let listener: OwnedDescriptor
+
+    init(in scratch: Scratch) throws {
+        socket = scratch.path + "/" + Randomness.hex(bytes: 4)
+        listener = OwnedDescriptor(adopting: Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0))
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(socket.utf8)) }
+        let bound = withUnsafeBytes(of: &address) { bytes in
+            bytes.withMemoryRebound(to: sockaddr.self) {
+                bind(listener.raw, $0.baseAddress, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(bound == 0 && listen(listener.raw, 5) == 0)
+    }
+
+    /// Waits for one connection, reads what it says and answers.
+    func answerOnce(_ bytes: [UInt8]) {
+        let connection = accept(listener.raw, nil, nil)
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        _ = recv(connection, &buffer, buffer.count, 0)
+        _ = send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        close(connection)
+    }
+}
+
 struct AgentTests {
     let scratch: Scratch
 
@@ -77,5 +106,26 @@ struct AgentTests {
         #expect(error?.what == "cannot reach the ssh-agent at \(socket)")
         let long = "/" + String(repeating: "x", count: 200)
         #expect(failure { _ = try SSHAgent(socket: long).identities() }?.cause?.contains("too long") == true)
+    }
+
+    @Test(
+        arguments: [
+            [], [0], [0, 0, 0, 0], [0, 0, 0, 1, 5], [0, 0, 0, 9, 12, 0, 0], [0xff, 0xff, 0xff, 0xff, 12],
+            [0, 0, 0, 1, 12],
+            [0, 0, 0, 5, 12, 0xff, 0xff, 0xff, 0xff], [0, 0, 0, 9, 12, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff],
+        ] as [[UInt8]])
+    func falseAnswerIsAnError(answer: [UInt8]) throws {
+        let agent = try FalseAgent(in: scratch)
+        let socket = agent.socket
+        onThreads(2) { thread in
+            if thread == 0 { return agent.answerOnce(answer) }
+            #expect(failure { _ = try SSHAgent(socket: socket).identities() }?.code == .operational)
+        }
+    }
+
+    @Test func silentAgentIsGivenUp() throws {
+        let agent = try FalseAgent(in: scratch)
+        let error = failure { _ = try SSHAgent(socket: agent.socket).identities() }
+        #expect(error?.cause == "it did not answer within 5 seconds")
     }
 }

@@ -136,6 +136,14 @@ struct SignatureTests {
         #expect(try verify(altered, message) != 0)
     }
 
+    @Test func sshKeygenAcceptsAnEntry() throws {
+        let fixture = try Fixture()
+        defer { withExtendedLifetime(fixture) {} }
+        let entry = try #require(try fixture.ledger.create(signer: key))
+        #expect(try verify(entry.signature, entry.signedBytes) == 0)
+        #expect(try verify(entry.signature, entry.encoded) != 0)
+    }
+
     @Test func weAcceptTheSignatureOfSSHKeygen() throws {
         let file = try scratch.write("message", String(decoding: message, as: UTF8.self))
         let sign = ["ssh-keygen", "-q", "-Y", "sign", "-f", path]

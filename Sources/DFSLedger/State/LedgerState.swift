@@ -42,9 +42,9 @@ package struct LedgerState: Sendable, Hashable {
 
     /// Folds the next entry. `fileDigest` is the SHA-256 of the bytes it was read from.
     ///
-    /// An entry out of order, of another store, with a broken chain, an earlier time, an unknown key or (unless trusted)
-    /// a wrong signature throws `.corrupt` and changes nothing. A single event that contradicts the state is passed
-    /// over and listed in `rejected`.
+    /// An entry out of order, of another store, with a broken chain, an earlier time, an unknown key or (unless
+    /// trusted) a wrong signature throws `.corrupt` and changes nothing. A single event that contradicts the state is
+    /// passed over and listed in `rejected`.
     package mutating func apply(
         _ entry: LedgerEntry, fileDigest: Digest, signatures: SignatureCheck = .verify
     ) throws(DFSError) {
