@@ -66,7 +66,7 @@ let package = Package(
             "DFSCommands",
             [
                 "DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns",
-                "DFSVirtual", "DFSFuse", "DFSLaunch", "TOMLKit", arguments,
+                "DFSVirtual", "DFSFuse", "DFSLaunch", "CLinux", "TOMLKit", arguments,
             ]),
         .executableTarget(name: "dfs", dependencies: ["DFSCommands", "DFSLaunch"], swiftSettings: common),
         .executableTarget(name: "dfs-run", dependencies: ["DFSCommands"], swiftSettings: common),

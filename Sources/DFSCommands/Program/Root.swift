@@ -14,7 +14,7 @@ struct Root: ParsableCommand {
         CommandGroup(name: "Recording", subcommands: []),
         CommandGroup(name: "Browsing", subcommands: []),
         CommandGroup(name: "Segment", subcommands: []),
-        CommandGroup(name: "Mounting", subcommands: []),
+        CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self]),
         CommandGroup(name: "Run", subcommands: []),
         CommandGroup(name: "Keeping", subcommands: []),
         CommandGroup(name: "Trust", subcommands: []),

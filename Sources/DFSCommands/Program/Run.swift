@@ -16,5 +16,7 @@ package func run(arguments: [String]) -> Int32 {
 
 /// Commands that this program calls itself with. They run before anything is parsed or any thread is made.
 enum HiddenCommands {
-    static let table: [String: @Sendable ([String]) -> Int32] = [:]
+    static let table: [String: @Sendable ([String]) -> Int32] = [
+        "__serve": Serve.run(arguments:)
+    ]
 }
