@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/xattr.h>
 
 // open(2) and openat(2) are variadic, which Swift cannot call.
 int clinux_openat(int directory, const char *path, int flags, unsigned mode);
