@@ -15,6 +15,10 @@ let canMount: Bool = {
     return false
 }()
 
+/// All tests that mount, one after the other: they look at memory and requests.
+@Suite(.enabled(if: canMount), .serialized)
+enum RealMounts {}
+
 /// A mount of a fake history, served by threads of this process, in a folder that goes away with it.
 final class MountFixture: Sendable {
     let history = FakeHistory()
@@ -40,9 +44,9 @@ final class MountFixture: Sendable {
         thread.start()
     }
 
-    /// Whether serving has ended, within some seconds.
-    func waitForEnd() -> Bool {
-        let done = ended.wait(timeout: .now() + 20) == .success
+    /// Whether serving ends within some seconds.
+    func waitForEnd(_ seconds: Double = 20) -> Bool {
+        let done = ended.wait(timeout: .now() + seconds) == .success
         if done { ended.signal() }
         return done
     }
