@@ -11,9 +11,12 @@
 
 static void do_nothing(int signal) { (void)signal; }
 
-int cfuse3_session_loop_mt(struct fuse_session *session, unsigned max_threads, unsigned max_idle_threads) {
+void cfuse3_prepare_wake(void) {
     struct sigaction action = {.sa_handler = do_nothing};
     sigaction(SIGRTMIN + 7, &action, NULL);
+}
+
+int cfuse3_session_loop_mt(struct fuse_session *session, unsigned max_threads, unsigned max_idle_threads) {
     // The caller's thread may have inherited a mask that blocks everything.
     sigset_t wake, previous;
     sigemptyset(&wake);

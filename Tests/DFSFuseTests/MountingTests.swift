@@ -48,6 +48,21 @@ extension RealMounts {
             #expect(try MountTable.isStale(found, server: 0x3fff_fff0))
         }
 
+        @Test func stoppingBeforeServing() throws {
+            let folder = "/tmp/dfs-unserved-" + Randomness.hex(bytes: 8)
+            try Files.makeDirectories(folder)
+            defer { try? Files.removeTree(folder) }
+            let history = FakeHistory()
+            let tree = VirtualTree(history: history, content: history, options: .init(version: "test"))
+            let server = try FuseServer(tree: tree, options: .init(mountpoint: folder, fsname: "dfs:test"))
+            server.stop()
+            try server.mount()
+            #expect(try MountTable.mount(at: folder) != nil)
+            server.stop()
+            server.serve()
+            #expect(try MountTable.mount(at: folder) == nil)
+        }
+
         @Test func parsing() {
             let line: Substring =
                 "36 35 98:7 / /mnt/a\\040b\\134c rw,noatime master:1 shared:2 - fuse.dfs dfs:/s\\011t ro,user_id=0"

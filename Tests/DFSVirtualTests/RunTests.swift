@@ -62,6 +62,7 @@ struct RunTests {
 
         let directories = ["", "/data", "/data/faces", "/code", "/outputs", "/outputs/sub", "/work", "/logs"]
         let before = try directories.map { try walker.find(base + $0)?.id }
+        let liveLog = try #require(try walker.find(base + "/logs/stdout"))
         let liveModel = try #require(try walker.find(base + "/outputs/sub/model"))
         var outputs = ReferenceFileSystem()
         outputs.add("a", .file(Array("new".utf8)))
@@ -82,6 +83,8 @@ struct RunTests {
         #expect(try walker.text(base + "/metrics.jsonl") == "m\n")
         #expect(try walker.text(base + "/status") == "succeeded\n")
         #expect(try walker.find(base + "/outputs")?.lifetime == .immutable)
+        // Whoever follows the log goes on in the stored one.
+        #expect(try walker.read(liveLog.id, at: 4) == Array("two\n".utf8))
         // The file of the live directory is another one, and gone.
         #expect(throws: DFSError.self) { try walker.tree.attributes(of: liveModel.id) }
         #expect(try walker.find(base + "/outputs/sub/model")?.id != liveModel.id)
