@@ -11,9 +11,17 @@
 
 static void do_nothing(int signal) { (void)signal; }
 
-int cfuse3_session_loop_mt(struct fuse_session *session, unsigned max_threads, unsigned max_idle_threads) {
+void cfuse3_prepare_wake(void) {
     struct sigaction action = {.sa_handler = do_nothing};
     sigaction(SIGRTMIN + 7, &action, NULL);
+}
+
+int cfuse3_session_loop_mt(struct fuse_session *session, unsigned max_threads, unsigned max_idle_threads) {
+    // The caller's thread may have inherited a mask that blocks everything.
+    sigset_t wake, previous;
+    sigemptyset(&wake);
+    sigaddset(&wake, SIGRTMIN + 7);
+    pthread_sigmask(SIG_UNBLOCK, &wake, &previous);
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     if (config == NULL) return -1;
     fuse_loop_cfg_set_clone_fd(config, 0);
@@ -21,6 +29,7 @@ int cfuse3_session_loop_mt(struct fuse_session *session, unsigned max_threads, u
     fuse_loop_cfg_set_idle_threads(config, max_idle_threads);
     int result = fuse_session_loop_mt(session, config);
     fuse_loop_cfg_destroy(config);
+    pthread_sigmask(SIG_SETMASK, &previous, NULL);
     return result;
 }
 

@@ -54,6 +54,8 @@ package final class FuseServer: Sendable {
 
     /// Mounts. Programs that look at the mount wait until `serve` runs.
     package func mount() throws(DFSError) {
+        cfuse3_prepare_wake()
+        FuseLog.send(to: log)
         let path = mountpoint, readAhead = options.readAhead
         let context = FuseContext(
             tree: tree, log: log, whenReady: { ReadAhead.raise(mountpoint: path, kibibytes: readAhead) })
@@ -111,6 +113,10 @@ package final class FuseServer: Sendable {
         // From here on nobody else uses the session.
         state.withLock { $0.phase = .ended }
         detach()
+        Self.destroy(session)
+    }
+
+    private static func destroy(_ session: Session) {
         fuse_session_destroy(session.pointer)
         session.context.release()
     }
@@ -120,6 +126,12 @@ package final class FuseServer: Sendable {
     package func stop() {
         state.withLock { $0.stopRequested = true }
         detach()
+        let unserved: Session? = state.withLock { state in
+            guard case .mounted(let session) = state.phase else { return nil }
+            state.phase = .ended
+            return session
+        }
+        if let unserved { Self.destroy(unserved) }
         while true {
             let isServing = state.withLock { state in
                 guard case .serving(let session, let loop) = state.phase else { return false }

@@ -195,6 +195,9 @@ package struct RunData: Sendable {
 }
 
 /// Absolute paths of what a live run writes. A missing one shows as an empty directory, or no metrics file.
+///
+/// They stay until the source has said for two seconds that the run is sealed: what is looked up in between must
+/// not vanish. Logs and metrics only grow.
 package struct LivePaths: Hashable, Sendable {
     package var outputs, work, logs: String?
     package var metrics: String?

@@ -118,9 +118,26 @@ package final class VirtualTree: Sendable {
 
     private func liveNode(_ id: NodeID) throws(DFSError) -> Node {
         guard let key = live.key(of: id) else { throw Self.stale(id) }
-        // The run has been sealed: the name leads to the stored file now, this id to nothing.
-        guard case .live(let location) = try directory(id.directory) else { throw Self.stale(id) }
-        return .live(key, location)
+        switch try directory(id.directory) {
+        case .live(let location): return .live(key, location)
+        case .stored(let stored) where isLog(id.directory):
+            // The run has been sealed. A log only grows, so whoever follows it goes on in the stored file. Other files may
+            // have been replaced meanwhile: their ids lead to nothing.
+            if let address = stored.entry.address, let entry = try reader.find(key.name, in: address)?.entry,
+                entry.kind == .file
+            {
+                return .entry(entry, nil)
+            }
+        default: break
+        }
+        throw Self.stale(id)
+    }
+
+    private func isLog(_ number: UInt32) -> Bool {
+        var at = number
+        while case .place(.below(let parent, _)) = table.origin(of: at) { at = parent }
+        if case .place(.tree(_, .logs)) = table.origin(of: at) { return true }
+        return false
     }
 
     /// What stands at a number. Climbs to the nearest directory that is known and descends again; the depth of a

@@ -12,6 +12,8 @@ int cfuse3_session_loop_mt(struct fuse_session *session, unsigned max_threads, u
 
 // Ends a loop from another thread: marks the session as done and wakes the thread that runs the loop, which sleeps
 // in sem_wait(3), by a real-time signal whose handler does nothing. To be repeated until the loop has ended.
+// cfuse3_prepare_wake installs that handler and must have been called before.
+void cfuse3_prepare_wake(void);
 void cfuse3_session_wake(struct fuse_session *session, pthread_t loop);
 
 // libfuse formats its messages with a va_list, which Swift cannot take.
