@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const int clinux_O_PATH = O_PATH;
 
 int clinux_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 

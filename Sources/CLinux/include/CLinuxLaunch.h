@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-extern const int clinux_O_PATH;
 
 int clinux_memfd(const char *name);
 
