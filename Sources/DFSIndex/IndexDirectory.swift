@@ -89,11 +89,33 @@ struct IndexDirectory: Sendable {
         }
     }
 
+    // MARK: LMDB's lock file
+
+    /// LMDB makes this file by ftruncate(2) and maps it: on a full disk the first touch of a hole is a SIGBUS. So it is
+    /// made here, of bytes that are written. More than LMDB needs for its readers; it takes what it finds.
+    private static let lockLength = 72 << 10
+
+    private func makeLockFile() throws(DFSError) {
+        let file = environmentPath + "/lock.mdb"
+        let fd = try OwnedDescriptor.open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW)
+        try Files.write([UInt8](repeating: 0, count: Self.lockLength), to: fd.raw, what: file)
+    }
+
+    /// Whether the lock file is one that `makeLockFile` made. One that is missing is made: nobody has the files open.
+    private func hasLockFile() throws(DFSError) -> Bool {
+        guard let status = try FileStatus.of(path: environmentPath + "/lock.mdb") else {
+            try makeLockFile()
+            return true
+        }
+        return status.kind == .file && status.size == UInt64(Self.lockLength)
+            && status.blocks * 512 >= UInt64(Self.lockLength)
+    }
+
     // MARK: What is there
 
     /// `nil` when it is damaged, foreign, or of another identity.
     private func openExisting() throws(DFSError) -> Environment? {
-        guard let found = try probe() else { return nil }
+        guard let found = try probe(), try hasLockFile() else { return nil }
         let size = max(initialMapSize, (Int(found.lastPage) + 1) * found.pageSize)
         guard
             let environment = try Environment.open(
@@ -113,19 +135,9 @@ struct IndexDirectory: Sendable {
         guard let kind = try FileStatus.of(path: dataPath)?.kind, kind == .file else { return nil }
         let data = try OwnedDescriptor.open(dataPath, O_RDONLY | O_NOFOLLOW)
         let status = try FileStatus.of(data)
-        guard let first = Self.meta(data.raw, 0, pageSize: 4096),
-            let second = Self.meta(data.raw, 1, pageSize: first.pageSize), second.pageSize == first.pageSize,
-            status.size >= UInt64(2 * first.pageSize)
-        else { return nil }
+        guard let metas = MetaPage.both(data.raw), status.size >= UInt64(2 * metas.0.pageSize) else { return nil }
         let isSealed = Seal(directory: environmentPath)?.matches(status) ?? false
-        return (max(first.lastPage, second.lastPage), first.pageSize, isSealed)
-    }
-
-    private static func meta(_ fd: Int32, _ index: UInt64, pageSize: Int) -> MetaPage? {
-        var bytes = [UInt8](repeating: 0, count: MetaPage.byteCount)
-        let count = bytes.withUnsafeMutableBytes { pread(fd, $0.baseAddress, $0.count, off_t(index) * off_t(pageSize)) }
-        guard count == bytes.count else { return nil }
-        return bytes.withUnsafeBytes { MetaPage($0, index: index) }
+        return (max(metas.0.lastPage, metas.1.lastPage), metas.0.pageSize, isSealed)
     }
 
     /// Checks the newest snapshot page by page.
@@ -136,11 +148,8 @@ struct IndexDirectory: Sendable {
             guard let transaction = try begin(environment, writing: false) else { return false }
             defer { mdb_txn_abort(transaction.raw) }
             let id = UInt64(mdb_txn_id(transaction.raw))
-            let metas = (0...1).map { Self.meta(environment.descriptor, $0, pageSize: 4096) }
-            guard let size = metas[0]?.pageSize, let second = Self.meta(environment.descriptor, 1, pageSize: size),
-                let first = metas[0]
-            else { return false }
-            let meta = id & 1 == 0 ? first : second
+            guard let metas = MetaPage.both(environment.descriptor) else { return false }
+            let meta = id & 1 == 0 ? metas.0 : metas.1
             if meta.transaction == id { return StructureCheck.passes(fd: environment.descriptor, meta: meta) }
             if meta.transaction < id { return false }
         }
@@ -187,6 +196,7 @@ struct IndexDirectory: Sendable {
 
     private func create() throws(DFSError) -> Environment {
         try Files.makeDirectories(environmentPath, mode: 0o700)
+        try makeLockFile()
         let what = "cannot make an index in \(path)"
         guard
             let environment = try Environment.open(

@@ -1,4 +1,4 @@
-import DFSModel
+import Glibc
 
 /// One of the two root pages of an LMDB 0.9 data file on a 64-bit little-endian host.
 struct MetaPage {
@@ -30,6 +30,32 @@ struct MetaPage {
         else { return nil }
         // Transactions take turns; both pages of a new file say 0.
         guard transaction & 1 == index || transaction == 0 else { return nil }
+    }
+}
+
+extension MetaPage {
+    /// Both root pages; `nil` when they are not what LMDB leaves.
+    ///
+    /// A commit writes one of them while this reads, so what looks wrong is read again before it counts.
+    static func both(_ fd: Int32) -> (MetaPage, MetaPage)? {
+        for attempt in 0..<4 {
+            if attempt > 0 { usleep(1000) }
+            guard let first = read(fd, 0, pageSize: 4096), let second = read(fd, 1, pageSize: first.pageSize),
+                second.pageSize == first.pageSize
+            else { continue }
+            // Each commit is one more than the last, and the two pages are the last two commits. Were that not checked, a
+            // flipped bit in a number would bring an older snapshot back.
+            let (low, high) = (min(first.transaction, second.transaction), max(first.transaction, second.transaction))
+            if high - low == 1 || high == 0 { return (first, second) }
+        }
+        return nil
+    }
+
+    private static func read(_ fd: Int32, _ index: UInt64, pageSize: Int) -> MetaPage? {
+        var bytes = [UInt8](repeating: 0, count: byteCount)
+        let count = bytes.withUnsafeMutableBytes { pread(fd, $0.baseAddress, $0.count, off_t(index) * off_t(pageSize)) }
+        guard count == bytes.count else { return nil }
+        return bytes.withUnsafeBytes { MetaPage($0, index: index) }
     }
 }
 
