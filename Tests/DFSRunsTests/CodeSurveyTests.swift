@@ -93,7 +93,11 @@ import Testing
     @Test func clean() throws {
         let scratch = try repository()
         try scratch.shell(
-            "cd repo; git remote add origin https://me:secret@example.com/a/b.git; git remote add other git@example.com:a")
+            """
+            cd repo; git remote add origin https://me:secret@example.com/a/b.git
+            git remote add other git@example.com:a
+            """
+        )
         let result = try check(scratch)
         let facts = try #require(result.facts.repository)
         let head = String(decoding: try scratch.shell("git -C repo rev-parse HEAD").dropLast(), as: UTF8.self)
@@ -112,7 +116,8 @@ import Testing
     /// Files whose stat data no longer match the index are what a `git status` with locks would refresh it for.
     @Test func modifiedAndTouched() throws {
         let scratch = try repository()
-        try scratch.shell("cd repo; echo changed > src/one.py; touch -d '2001-01-01' README; git stash list; sleep 0.01")
+        try scratch.shell(
+            "cd repo; echo changed > src/one.py; touch -d '2001-01-01' README; git stash list; sleep 0.01")
         let facts = try #require(try check(scratch).facts.repository)
         #expect((facts.modified, facts.staged, facts.deleted) == (1, 0, 0))
     }
@@ -120,7 +125,11 @@ import Testing
     @Test func stagedWithAStash() throws {
         let scratch = try repository()
         try scratch.shell(
-            "cd repo; echo x > README; git stash -q; echo y > new.py; git add new.py; echo z >> new.py; echo w > src/one.py; git add .; rm new.py")
+            """
+            cd repo; echo x > README; git stash -q; echo y > new.py; git add new.py; echo z >> new.py
+            echo w > src/one.py; git add .; rm new.py
+            """
+        )
         let facts = try #require(try check(scratch).facts.repository)
         #expect((facts.modified, facts.staged, facts.deleted) == (1, 2, 1))
     }
@@ -136,9 +145,12 @@ import Testing
         let scratch = try repository()
         try scratch.shell(
             #"""
-            cd repo; printf '*.log\n/data/\n__pycache__/\nkept/\n' > .gitignore; printf '!keep.log\nlocal\n' > src/.gitignore
-            mkdir -p data/x src/__pycache__ kept src/local; touch data/x/1 a.log src/b.log src/keep.log src/__pycache__/m.pyc
-            touch kept/tracked kept/not src/local/f src/deep/old.pyc; echo '*.secret' > .git/info/exclude; touch my.secret
+            cd repo; printf '*.log\n/data/\n__pycache__/\nkept/\n' > .gitignore
+            printf '!keep.log\nlocal\n' > src/.gitignore
+            mkdir -p data/x src/__pycache__ kept src/local
+            touch data/x/1 a.log src/b.log src/keep.log src/__pycache__/m.pyc
+            touch kept/tracked kept/not src/local/f src/deep/old.pyc; echo '*.secret' > .git/info/exclude
+            touch my.secret
             git add -f kept/tracked; git add .gitignore src/.gitignore; git commit -qm more
             """#)
         let result = try check(scratch)
@@ -210,7 +222,8 @@ import Testing
     @Test func strangeNames() throws {
         let scratch = try repository()
         let names: [[UInt8]] = [
-            Array("new\nline".utf8), [0x62, 0xff, 0xfe], Array("quote\"tab\t".utf8), Array(" lead".utf8), Array("-dash".utf8),
+            Array("new\nline".utf8), [0x62, 0xff, 0xfe], Array("quote\"tab\t".utf8), Array(" lead".utf8),
+            Array("-dash".utf8),
             Array("ig\nnored.log".utf8), [0xff, 0x2e, 0x6c, 0x6f, 0x67], Array("e\u{301}".utf8), Array("\u{e9}".utf8),
         ]
         for name in names { try scratch.write(Array("repo/".utf8) + name, [1]) }
@@ -228,7 +241,8 @@ import Testing
             #"""
             git init -q sub; cd sub; echo '*.tmp' > .gitignore; echo s > s.py; git add .; git commit -qm sub; cd ..
             cd repo; git submodule -q add ../sub libs/sub; git submodule -q add ../sub gone; git commit -qm subs
-            echo x > libs/sub/a.tmp; echo y > libs/sub/extra.py; echo z >> libs/sub/s.py; git submodule -q deinit -f gone
+            echo x > libs/sub/a.tmp; echo y > libs/sub/extra.py; echo z >> libs/sub/s.py
+            git submodule -q deinit -f gone
             """#)
         let before = try digestOfGit(scratch)
         let result = try survey(scratch)
@@ -249,7 +263,11 @@ import Testing
     @Test func anUntrackedRepositoryInside() throws {
         let scratch = try repository()
         try scratch.shell(
-            "cd repo; git init -q inner; cd inner; echo '*.o' > .gitignore; touch a.o b.c; git add .; git commit -qm i; touch c.c")
+            """
+            cd repo; git init -q inner; cd inner; echo '*.o' > .gitignore; touch a.o b.c; git add .
+            git commit -qm i; touch c.c
+            """
+        )
         let result = try survey(scratch)
         var expected = try keptByGit(scratch).filter { !$0.starts(with: Array("inner".utf8)) }
         for name in [".gitignore", "b.c", "c.c"] { expected.insert(Array("inner/\(name)".utf8)) }
@@ -264,14 +282,16 @@ import Testing
         let scratch = try repository()
         try scratch.shell(
             #"""
-            cd repo; printf '*.csv\ncache/\n.dfsignore\n' > .gitignore; mkdir -p data cache; touch data/a.csv data/b.csv big.bin
+            cd repo; printf '*.csv\ncache/\n.dfsignore\n' > .gitignore; mkdir -p data cache
+            touch data/a.csv data/b.csv big.bin
             touch cache/c src/x.tmp; printf '!b.csv\nbig.bin\n/src/deep\n' > .dfsignore; echo '*.tmp' > src/.dfsignore
             git add -f big.bin; git commit -qm big
             """#)
         let result = try survey(scratch)
         #expect(
             reasons(result) == [
-                ".git": .git, "big.bin": .dfsIgnored, "cache": .ignored, "data/a.csv": .ignored, "src/deep": .dfsIgnored,
+                ".git": .git, "big.bin": .dfsIgnored, "cache": .ignored, "data/a.csv": .ignored,
+                "src/deep": .dfsIgnored,
                 "src/x.tmp": .dfsIgnored,
             ])
         let names = Set(try walked(result).map { NameText.display($0) })
@@ -284,7 +304,8 @@ import Testing
         let scratch = try Scratch()
         try scratch.shell(
             #"""
-            mkdir -p plain/sub/deep plain/out; cd plain; printf '*.log\n/out\n' > .gitignore; printf '!keep.log\n*.bin\n' > .dfsignore
+            mkdir -p plain/sub/deep plain/out; cd plain; printf '*.log\n/out\n' > .gitignore
+            printf '!keep.log\n*.bin\n' > .dfsignore
             touch a.py a.log keep.log sub/b.log sub/c.bin out/x; echo '!b.log' > sub/.gitignore
             head -c 5000 /dev/zero > sub/deep/large; head -c 4000 /dev/zero > sub/deep/small
             git init -q inner; echo '*.o' > inner/.gitignore; touch inner/x.o inner/y.c inner/z.bin inner/n.log
@@ -292,7 +313,8 @@ import Testing
         let result = try survey(scratch, "plain") { $0.maximumFileSize = 4096 }
         #expect(
             reasons(result) == [
-                "a.log": .ignored, "inner/.git": .git, "inner/x.o": .ignored, "inner/z.bin": .dfsIgnored, "out": .ignored,
+                "a.log": .ignored, "inner/.git": .git, "inner/x.o": .ignored, "inner/z.bin": .dfsIgnored,
+                "out": .ignored,
                 "sub/c.bin": .dfsIgnored, "sub/deep/large": .tooLarge,
             ])
         #expect(result.excluded.first { $0.reason == .tooLarge }?.size == 5000)
@@ -330,7 +352,11 @@ import Testing
     @Test func withoutGitTheIgnoreFilesSpeak() throws {
         let scratch = try repository()
         try scratch.shell(
-            "cd repo; echo '*.log' > .gitignore; touch a.log b.py; echo '*.secret' > .git/info/exclude; touch c.secret; mkdir ../bin")
+            """
+            cd repo; echo '*.log' > .gitignore; touch a.log b.py; echo '*.secret' > .git/info/exclude
+            touch c.secret; mkdir ../bin
+            """
+        )
         let expected = try keptByGit(scratch)
         scratch.environment["PATH"] = scratch.path + "/bin"
         let missing = try survey(scratch)

@@ -52,7 +52,8 @@ import Testing
     @Test func manyStarsAreNoTrap() {
         let pattern = String(repeating: "*a", count: 24) + "*b"
         #expect(!isIgnored(pattern, String(repeating: "a", count: 200)))
-        #expect(!isIgnored("x/" + String(repeating: "**/a*/", count: 8) + "b", "x/" + String(repeating: "aa/", count: 24)))
+        #expect(
+            !isIgnored("x/" + String(repeating: "**/a*/", count: 8) + "b", "x/" + String(repeating: "aa/", count: 24)))
     }
 
     // MARK: against git
@@ -69,8 +70,10 @@ import Testing
 
         mutating func pattern() -> [UInt8] {
             let pieces = [
-                "a", "b", "ab", "c", "*", "?", "**", "/", "/", "[ab]", "[!a]", "[a-c]", "[[:alpha:]]", "\\a", "\\*", ".x",
-                "é", "-", "]", "[", "\\", " ", "**/", "/**", "/**/", "***", "[]-a]", "\u{1}", "[a-", "[\\]]", "[[:digit:]b]",
+                "a", "b", "ab", "c", "*", "?", "**", "/", "/", "[ab]", "[!a]", "[a-c]", "[[:alpha:]]", "\\a", "\\*",
+                ".x",
+                "é", "-", "]", "[", "\\", " ", "**/", "/**", "/**/", "***", "[]-a]", "\u{1}", "[a-", "[\\]]",
+                "[[:digit:]b]",
             ]
             var out = [UInt8]()
             if next(6) == 0 { out += Array("!".utf8) }
@@ -118,15 +121,13 @@ import Testing
         try scratch.write(Array("asked".utf8), Array(asked.joined(separator: [0])) + [0])
         let output = try scratch.shell("git -C repo check-ignore --no-index -z --stdin < asked || test $? = 1")
         let byGit = Set(output.split(separator: 0).map { Array($0) })
+        let shown = rules.map { "\(NameText.display(Array($0.joined(separator: [0x2f])))): \(NameText.display($1))" }
         for (path, text) in zip(paths, asked) {
             let stack = IgnoreStack([IgnoreRules(rules[[]] ?? [])])
             let ours = stack.isIgnored(path: path.components, isDirectory: path.isDirectory) {
                 rules[Array($0)].map { [IgnoreRules($0)] } ?? []
             }
-            #expect(
-                ours == byGit.contains(text),
-                "\(NameText.display(text)) \(path.isDirectory) under \(rules.map { (NameText.display(Array($0.joined(separator: [0x2f]))), NameText.display($1)) })"
-            )
+            #expect(ours == byGit.contains(text), "\(NameText.display(text)) under \(shown)")
         }
         return (paths.count, byGit.count)
     }
