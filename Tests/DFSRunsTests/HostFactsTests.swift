@@ -83,7 +83,8 @@ import Testing
             let place = try #require(bad.lastIndex { (0x30...0x38).contains($0) || (0x61...0x79).contains($0) })
             bad[place] += 1
             for damaged in [bad, Array(good.prefix(good.count / 2)), [], Array("garbage".utf8)] {
-                try scratch.write("cache/" + String(decoding: name, as: UTF8.self), String(decoding: damaged, as: UTF8.self))
+                try scratch.write(
+                    "cache/" + String(decoding: name, as: UTF8.self), String(decoding: damaged, as: UTF8.self))
                 #expect(HostFacts.capture(request(scratch, cache: cache)).stable == plain.stable)
                 #expect(try Files.read(path) == good, "\(path) is written anew")
             }

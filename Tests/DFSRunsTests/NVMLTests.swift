@@ -137,7 +137,8 @@ import Testing
     @Test func aDriverThatIsNotLoadedIsNamed() throws {
         let scratch = try Scratch()
         try scratch.write(
-            "off.c", "int nvmlInit_v2(void){return 9;} const char *nvmlErrorString(int c){return \"Driver Not Loaded\";}")
+            "off.c",
+            "int nvmlInit_v2(void){return 9;} const char *nvmlErrorString(int c){return \"Driver Not Loaded\";}")
         try scratch.shell("cc -w -shared -fPIC -o off.so off.c")
         let value = NVML.captureJSON(library: scratch.path + "/off.so")
         #expect(value["stable"] == ["unknown": "nvmlInit_v2: Driver Not Loaded"])

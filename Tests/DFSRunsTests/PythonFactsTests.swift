@@ -60,7 +60,8 @@ import Testing
             decoding: try scratch.shell("python3 -c 'import platform; print(platform.python_version())'").dropLast(),
             as: UTF8.self)
         #expect(found["version"]?.string == version)
-        let prefix = String(decoding: try scratch.shell("python3 -c 'import sys; print(sys.prefix)'").dropLast(), as: UTF8.self)
+        let prefix = String(
+            decoding: try scratch.shell("python3 -c 'import sys; print(sys.prefix)'").dropLast(), as: UTF8.self)
         #expect(found["prefix"]?.string == prefix)
         #expect(try names(found) == ask(scratch, executable))
     }
@@ -79,7 +80,9 @@ import Testing
     private func makeEnvironment(_ scratch: Scratch, _ flags: String = "") throws {
         try scratch.shell("python3 -m venv --without-pip \(flags) venv; ln -s \"$(ls -d venv/lib/python3.*)\" library")
         let site = "library/site-packages"
-        try scratch.write("\(site)/Some_Thing-1.5.dist-info/METADATA", "Metadata-Version: 2.1\nName: Some.Thing\nVersion: 1.5\n\nName: no\n")
+        try scratch.write(
+            "\(site)/Some_Thing-1.5.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: Some.Thing\nVersion: 1.5\n\nName: no\n")
         try scratch.write("\(site)/mine-0.1.dist-info/METADATA", "Name: mine\nVersion: 0.1\n")
         try scratch.write(
             "\(site)/mine-0.1.dist-info/direct_url.json",
@@ -133,8 +136,10 @@ import Testing
         let added = try python(scratch, ["venv/bin/python"], cache: cache)
         #expect(added["distributions"]?["new"]?["version"] == "1.0")
         // A project that a .pth file names, and the file itself, are watched too.
-        try scratch.shell("mv old/oldstyle.egg-info old/renamed.egg-info; sed -i s/3.0/4.0/ old/renamed.egg-info/PKG-INFO")
-        #expect(try python(scratch, ["venv/bin/python"], cache: cache)["distributions"]?["oldstyle"]?["version"] == "4.0")
+        try scratch.shell(
+            "mv old/oldstyle.egg-info old/renamed.egg-info; sed -i s/3.0/4.0/ old/renamed.egg-info/PKG-INFO")
+        #expect(
+            try python(scratch, ["venv/bin/python"], cache: cache)["distributions"]?["oldstyle"]?["version"] == "4.0")
         try scratch.shell("echo '# none any more' > library/site-packages/easy-install.pth")
         #expect(try python(scratch, ["venv/bin/python"], cache: cache)["distributions"]?["oldstyle"] == nil)
     }

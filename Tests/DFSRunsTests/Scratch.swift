@@ -37,10 +37,8 @@ final class Scratch {
 
     func write(_ name: [UInt8], _ bytes: [UInt8]) throws {
         let full = Array((path + "/").utf8) + name
-        if let slash = full.lastIndex(of: UInt8(ascii: "/")) {
-            _ = try CapturedCommand.run(
-                ["/bin/mkdir", "-p", String(decoding: full[..<slash], as: UTF8.self)], environment: environment,
-                milliseconds: 10_000)
+        for i in full.indices.dropFirst() where full[i] == UInt8(ascii: "/") {
+            _ = withCName(Array(full[..<i])) { mkdir($0, 0o755) }
         }
         let file = try OwnedDescriptor.open(bytes: full, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644, at: AT_FDCWD)
         try Files.write(bytes, to: file.raw, what: path)

@@ -1,7 +1,9 @@
 import DFSModel
 import DFSSystem
 
-/// Runs git's reading commands so that nothing is written and nothing of the repository's own choosing is started.
+/// Runs git's reading commands so that nothing is written and no hook, monitor or pager is started.
+///
+/// Clean filters (Git LFS) do run where git has to compare a file's content: without them it would answer wrongly.
 struct GitCommand: Sendable {
     private let top: String
     private let environment: [String: String]

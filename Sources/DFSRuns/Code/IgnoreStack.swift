@@ -48,16 +48,15 @@ package struct IgnoreStack {
     }
 
     /// What the rules say of an entry of the current directory.
-    package mutating func decision(_ name: [UInt8], isDirectory: Bool) -> IgnoreDecision {
+    package func decision(_ name: [UInt8], isDirectory: Bool) -> IgnoreDecision {
         if levels.isEmpty { return .none }
-        let length = path.count
-        path += name
-        defer { path.removeLast(path.count - length) }
-        return path.withUnsafeBufferPointer { path in
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: path.count + name.count) { full in
+            _ = full.initialize(fromContentsOf: path)
+            _ = full[path.count...].initialize(fromContentsOf: name)
             for level in levels.reversed() {
-                let relative = UnsafeBufferPointer(rebasing: path[level.base...])
                 let decision = level.rules.decision(
-                    relative, nameStart: length - level.base, isDirectory: isDirectory)
+                    UnsafeBufferPointer(rebasing: full[level.base...]), nameStart: path.count - level.base,
+                    isDirectory: isDirectory)
                 if decision != .none { return decision }
             }
             return .none
@@ -65,21 +64,20 @@ package struct IgnoreStack {
     }
 
     /// Whether an entry of the current directory is ignored.
-    package mutating func isIgnored(_ name: [UInt8], isDirectory: Bool) -> Bool {
+    package func isIgnored(_ name: [UInt8], isDirectory: Bool) -> Bool {
         decision(name, isDirectory: isDirectory) == .ignored
     }
 
     /// Whether a path below the current directory is ignored, itself or through a directory above it.
     /// `rules` gives the rules of the directories on the way, named by their components.
-    package mutating func isIgnored(
+    package func isIgnored(
         path components: [[UInt8]], isDirectory: Bool, rules: (ArraySlice<[UInt8]>) -> [IgnoreRules] = { _ in [] }
     ) -> Bool {
-        let depth = marks.count
-        defer { while marks.count > depth { pop() } }
+        var walk = self
         for (i, name) in components.enumerated() {
             let isLast = i == components.count - 1
-            if isIgnored(name, isDirectory: isLast ? isDirectory : true) { return true }
-            if !isLast { push(name, rules(components[...i])) }
+            if walk.isIgnored(name, isDirectory: isLast ? isDirectory : true) { return true }
+            if !isLast { walk.push(name, rules(components[...i])) }
         }
         return false
     }

@@ -28,7 +28,9 @@ enum DebianPackages {
         var stanza = Stanza()
         func finish() {
             defer { stanza = Stanza() }
-            guard let name = stanza.name, let status = stanza.status, !status.hasSuffix(" not-installed") else { return }
+            guard let name = stanza.name, let status = stanza.status, !status.hasSuffix(" not-installed") else {
+                return
+            }
             let full = name + ":" + (stanza.architecture ?? "unknown")
             if status.hasSuffix(" installed") {
                 installed[full] = Fact.text(stanza.version, orUnknown: "no Version in the status file")

@@ -6,7 +6,8 @@ enum HardwareFacts {
     /// Processor flags that decide which code paths numeric libraries take.
     static let recordedFlags: Set<String> = [
         "amx_bf16", "amx_complex", "amx_fp16", "amx_int8", "amx_tile", "asimd", "asimddp", "asimdfhm", "asimdhp", "avx",
-        "avx2", "avx_ifma", "avx_ne_convert", "avx_vnni", "avx_vnni_int8", "bf16", "bmi2", "f16c", "fma", "fma4", "fphp",
+        "avx2", "avx_ifma", "avx_ne_convert", "avx_vnni", "avx_vnni_int8", "bf16", "bmi2", "f16c", "fma", "fma4",
+        "fphp",
         "i8mm", "sha1", "sha2", "sha512", "sha_ni", "sme", "sme2", "sse4_2", "sve", "sve2", "svebf16", "svei8mm",
         "vaes", "vpclmulqdq",
     ]
@@ -107,10 +108,8 @@ enum HardwareFacts {
     private static func numaNodes() -> JSONValue {
         let base = "/sys/devices/system/node"
         let nodes = numbered(base, prefix: "node").map { number -> JSONValue in
-            let total = Fact.file("\(base)/node\(number)/meminfo")?.split(separator: "\n").lazy
-                .first { $0.contains("MemTotal") }?.split(separator: " ").compactMap { Int64($0) }.last
-            return [
-                "bytes": Fact.integer(total.map { $0 * 1024 }, orUnknown: "no MemTotal in the node's meminfo"),
+            // Not its memory: kernels that initialise memory late let the sum grow while the machine runs.
+            [
                 "cpus": Fact.text(Fact.file("\(base)/node\(number)/cpulist"), orUnknown: "no cpulist of the node"),
                 "node": .integer(Int64(number)),
             ]
@@ -124,7 +123,8 @@ enum HardwareFacts {
         if flags?.split(separator: " ").contains("hypervisor") == true { hints["cpu_flag"] = "hypervisor" }
         for (name, path) in [
             ("product", "/sys/class/dmi/id/product_name"), ("vendor", "/sys/class/dmi/id/sys_vendor"),
-            ("hypervisor", "/sys/hypervisor/type"), ("device_tree", "/sys/firmware/devicetree/base/hypervisor/compatible"),
+            ("hypervisor", "/sys/hypervisor/type"),
+            ("device_tree", "/sys/firmware/devicetree/base/hypervisor/compatible"),
         ] {
             if let text = Fact.file(path) { hints[name] = .string(text.filter { $0 != "\0" }) }
         }

@@ -34,7 +34,8 @@ package struct HostRecord: Sendable, Equatable {
     package init(_ value: JSONValue) throws(DFSError) {
         guard value["format"]?.string == Self.format else {
             throw DFSError(
-                .corrupt, "not a host record", cause: "format is \(value["format"]?.string ?? "missing"), not \(Self.format)")
+                .corrupt, "not a host record",
+                cause: "format is \(value["format"]?.string ?? "missing"), not \(Self.format)")
         }
         let elsewhere = Fact.unknown("not part of this object")
         identity = value["identity"] ?? elsewhere

@@ -101,7 +101,9 @@ struct PythonDistributions {
             let url = value["url"]?.string
         else { return nil }
         if value["dir_info"]?["editable"]?.bool == true {
-            return (url.hasPrefix("file://") ? percentDecoded(url.dropFirst(7)) : RemoteURL.withoutCredentials(url), nil)
+            return (
+                url.hasPrefix("file://") ? percentDecoded(url.dropFirst(7)) : RemoteURL.withoutCredentials(url), nil
+            )
         }
         if url.hasPrefix("file://") { return (nil, "a local file or directory") }
         var fact: [String: JSONValue] = ["url": .string(RemoteURL.withoutCredentials(url))]

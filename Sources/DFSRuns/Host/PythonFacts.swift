@@ -100,7 +100,9 @@ enum PythonFacts {
     /// Conda's packages, which are not only Python's, from the names of its records: `name-version-build.json`.
     private static func conda(_ prefix: String) -> JSONValue {
         let folder = prefix + "/conda-meta"
-        guard let names = try? DirectoryListing.names(of: folder) else { return Fact.none("no conda-meta in the prefix") }
+        guard let names = try? DirectoryListing.names(of: folder) else {
+            return Fact.none("no conda-meta in the prefix")
+        }
         var members = [String: JSONValue]()
         for name in names {
             let text = String(decoding: name, as: UTF8.self)
