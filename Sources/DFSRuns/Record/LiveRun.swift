@@ -19,18 +19,19 @@ package struct LiveRun: Sendable {
     package var standardOutput: String { logs + "/stdout" }
     package var standardError: String { logs + "/stderr" }
     package var metrics: String { logs + "/metrics.jsonl" }
-    /// What the job writes into its working directory: the upper layer of its overlay, or a copy.
-    package var work: String { root + "/work" }
-    /// The overlay's scratch folder and other parts of the view; not recorded.
+    /// The writable layer over the project's directory.
+    package var layer: String { root + "/layer" }
+    /// What the job writes into its working directory: the upper part of the layer, or a copy of the code.
+    package var work: String { layer + "/upper" }
+    /// Copies that stand in for mounts; not recorded.
     package var scratch: String { root + "/scratch" }
     package var journal: String { root + "/journal.json" }
-    package var plan: String { root + "/scratch/plan.json" }
 
     /// Makes the folders. Private to the user: outputs are shared only once they are recorded.
     package func make() throws(DFSError) {
         try Files.makeDirectories(Files.parent(root))
         try System.call("cannot make \(root)", fault: "mkdir") { mkdir(root, 0o700) }
-        for folder in [outputs, logs, work, scratch] {
+        for folder in [outputs, logs, layer, work, scratch] {
             try System.call("cannot make \(folder)", fault: "mkdir") { mkdir(folder, 0o755) }
         }
         for file in [standardOutput, standardError, metrics] {
@@ -61,8 +62,6 @@ package struct LiveRun: Sendable {
 
     /// Removes the folder once its content is recorded.
     package func remove() throws(DFSError) {
-        // An overlay leaves a directory without permissions in its scratch folder.
-        chmod(scratch + "/overlay/work", 0o700)
         try Files.removeTree(root)
     }
 }
