@@ -1,8 +1,9 @@
-import DFSCommands
 import DFSModel
 import DFSSystem
 import Glibc
 import Testing
+
+@testable import DFSCommands
 
 @Suite struct StoreLocatorTests {
     private let sandbox: Sandbox
