@@ -88,6 +88,14 @@ import Testing
         #expect(throws: DFSError.self) { try locate() }
     }
 
+    @Test func aMissingStoreIsNamedWithItsLevel() throws {
+        let named = try locate("no where").missing
+        #expect(named.code == .noStore && named.cause == "named by --store")
+        #expect(named.what == "there is no store at \(sandbox.work)/no where")
+        #expect(named.hint == "dfs init '\(sandbox.work)/no where'")
+        #expect(try locate().missing.hint == "dfs commit --help")
+    }
+
     @Test func withoutAHomeOnlyTheDefaultIsMissing() throws {
         let environment = sandbox.environment(home: .some(nil))
         let error = #expect(throws: DFSError.self) { try StoreLocator(environment: environment).locate(option: nil) }
