@@ -6,7 +6,7 @@ extension DFSError {
     var kernelErrno: Int32 {
         switch code {
         case .noReference: ENOENT
-        case .corrupt, .newerFormat, .noStore, .cannotServe, .launcher: EIO
+        case .corrupt, .newerFormat, .noStore, .cannotServe, .launcher, .cannotExecute, .commandNotFound: EIO
         case .refused: EPERM
         case .usage: EINVAL
         case .interrupted: EINTR

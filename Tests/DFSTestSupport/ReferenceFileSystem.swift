@@ -1,28 +1,6 @@
 import DFSModel
 import DFSStore
 
-/// A generator whose seed is printed, so that a failure can be had again.
-package struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-    package init(seed: UInt64) { state = seed }
-
-    package mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
-    package mutating func bytes(_ count: Int) -> [UInt8] {
-        var out = [UInt8]()
-        out.reserveCapacity(count + 8)
-        while out.count < count { withUnsafeBytes(of: next()) { out += $0 } }
-        out.removeLast(out.count - count)
-        return out
-    }
-}
-
 /// The most naive file system there is: a dictionary of paths.
 package struct ReferenceFileSystem: Sendable {
     package struct Item: Sendable, Equatable {

@@ -26,7 +26,7 @@ struct WorkFilter: CaptureFilter {
             !(name.suffix(4).elementsEqual(".pyc".utf8))
         else { return false }
         if let exclusions, !exclusions.shouldVisit(components, isDirectory: isDirectory) { return false }
-        var stack = rules
+        let stack = rules
         return !stack.isIgnored(path: components, isDirectory: isDirectory)
     }
 }

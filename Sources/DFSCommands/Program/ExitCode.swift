@@ -42,6 +42,8 @@ package struct ExitCode: RawRepresentable, Hashable, Sendable {
             case (.noReference, _): .noReference
             case (.usage, _): .usage
             case (.interrupted, _): .interrupted
+            case (.cannotExecute, _): .cannotExecute
+            case (.commandNotFound, _): .commandNotFound
             case (.corrupt, .general): .differences
             case (.corrupt, .launch): .integrity
             case (.refused, .launch): .denied

@@ -15,7 +15,7 @@ struct Root: ParsableCommand {
         CommandGroup(name: "Browsing", subcommands: []),
         CommandGroup(name: "Segment", subcommands: []),
         CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self]),
-        CommandGroup(name: "Run", subcommands: []),
+        CommandGroup(name: "Run", subcommands: [RunCommand.self]),
         CommandGroup(name: "Keeping", subcommands: []),
         CommandGroup(name: "Trust", subcommands: []),
         CommandGroup(name: "Machine", subcommands: [Doctor.self]),

@@ -1,3 +1,6 @@
+import DFSLaunch
+import DFSModel
+import DFSRuns
 import Glibc
 
 /// The whole program: reads `arguments` (the program's name first), does what they say, returns the exit code.
@@ -17,6 +20,11 @@ package func run(arguments: [String]) -> Int32 {
 /// Commands that this program calls itself with. They run before anything is parsed or any thread is made.
 enum HiddenCommands {
     static let table: [String: @Sendable ([String]) -> Int32] = [
-        "__serve": Serve.run(arguments:)
+        "__enter": { arguments in Enter.run(planFile: arguments.first ?? "") },
+        "__nvml": { arguments in
+            print(NVML.captureJSON(library: arguments.first ?? "libnvidia-ml.so.1").canonicalText)
+            return 0
+        },
+        "__serve": Serve.run(arguments:),
     ]
 }
