@@ -13,6 +13,10 @@ package protocol HistorySource: Sendable {
     /// an earlier call of this method returned.
     func head() throws(DFSError) -> HistoryPoint
 
+    /// Called when a name is not known: looks whether there is something newer than the last answer, and returns
+    /// whether there is. Implementations limit how often they really look.
+    func lookAgain() throws(DFSError) -> Bool
+
     /// All datasets, in order of names. Names have one or two components.
     func datasets() throws(DFSError) -> [DatasetSummary]
     /// All versions of a dataset, ascending.
@@ -39,6 +43,10 @@ package protocol HistorySource: Sendable {
     func run(matching text: String) throws(DFSError) -> RunID
     /// A small file of a run; `nil` when there is none (yet). The caller keeps those of sealed runs.
     func document(_ document: RunDocument, of run: RunID) throws(DFSError) -> [UInt8]?
+}
+
+extension HistorySource {
+    package func lookAgain() throws(DFSError) -> Bool { false }
 }
 
 /// A place in the ledger. What mtimes of changing directories are made from, so that two states never look alike.

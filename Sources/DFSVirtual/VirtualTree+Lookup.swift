@@ -14,12 +14,17 @@ extension VirtualTree {
         case .empty: return .absent(lifetime: .none)
         case .place(let place):
             guard let text = Self.text(name) else { return .absent(lifetime: .none) }
-            do {
-                return try lookup(text, in: place, number: number) ?? .absent(lifetime: .none)
-            } catch {
-                if error.code == .noReference { return .absent(lifetime: .none) }
-                throw error
-            }
+            if let found = try known(text, in: place, number: number) { return found }
+            // It may have been recorded a moment ago.
+            guard try history.lookAgain() else { return .absent(lifetime: .none) }
+            return try known(text, in: place, number: number) ?? .absent(lifetime: .none)
+        }
+    }
+
+    private func known(_ name: String, in place: Place, number: UInt32) throws(DFSError) -> LookupResult? {
+        do { return try lookup(name, in: place, number: number) } catch {
+            if error.code == .noReference { return nil }
+            throw error
         }
     }
 

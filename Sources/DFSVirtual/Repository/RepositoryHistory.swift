@@ -6,24 +6,37 @@ import DFSStore
 import DFSSystem
 import Synchronization
 
-/// The history of an opened store. Looks at the ledger's head at most once a second.
+/// The history of an opened store. Looks at the ledger's head at most once a second, and when a name is asked for that it
+/// does not know: what was recorded a moment ago is found at once.
 package final class RepositoryHistory: HistorySource {
     private let repository: Repository
     private let documents: RunDocuments
     private let known = Mutex<(state: LedgerState, read: UInt64)?>(nil)
     private static let interval: UInt64 = 1_000_000_000
+    /// So that somebody who asks for what never was does not make this read the store for each question.
+    private static let missInterval: UInt64 = 5_000_000
 
     package init(_ repository: Repository) {
         self.repository = repository
         documents = RunDocuments(repository: repository)
     }
 
-    private func state() throws(DFSError) -> LedgerState {
+    private func state(within interval: UInt64 = RepositoryHistory.interval) throws(DFSError) -> LedgerState {
         let now = Clock.monotonic()
-        if let (state, read) = known.withLock({ $0 }), now &- read < Self.interval { return state }
+        if let (state, read) = known.withLock({ $0 }), now &- read < interval { return state }
         let state = try repository.state()
         known.withLock { $0 = (state, now) }
         return state
+    }
+
+    package func lookAgain() throws(DFSError) -> Bool {
+        let before = known.withLock { $0?.state.head.sequence }
+        return try state(within: Self.missInterval).head.sequence != before
+    }
+
+    private func found<Value>(_ what: String, _ find: (LedgerState) -> Value?) throws(DFSError) -> Value {
+        guard let value = find(try state()) else { throw absent(what) }
+        return value
     }
 
     private func absent(_ what: String) -> DFSError { DFSError(.noReference, "there is no \(what)") }
@@ -38,8 +51,7 @@ package final class RepositoryHistory: HistorySource {
     // MARK: Datasets
 
     private func dataset(_ name: String) throws(DFSError) -> DatasetState {
-        guard let dataset = try state().datasets[name] else { throw absent("dataset \(name)") }
-        return dataset
+        try found("dataset \(name)") { $0.datasets[name] }
     }
 
     package func datasets() throws(DFSError) -> [DatasetSummary] {
@@ -61,8 +73,7 @@ package final class RepositoryHistory: HistorySource {
     }
 
     package func version(_ number: Int, of name: String) throws(DFSError) -> VersionSummary {
-        guard let version = try dataset(name).version(number) else { throw absent("\(name)@v\(number)") }
-        return summary(version)
+        summary(try found("\(name)@v\(number)") { $0.datasets[name]?.version(number) })
     }
 
     package func tags(of name: String) throws(DFSError) -> [TagSummary] {
@@ -91,8 +102,7 @@ package final class RepositoryHistory: HistorySource {
     // MARK: Code
 
     private func project(_ name: String) throws(DFSError) -> ProjectState {
-        guard let project = try state().projects[name] else { throw absent("project \(name)") }
-        return project
+        try found("project \(name)") { $0.projects[name] }
     }
 
     package func projects() throws(DFSError) -> [ProjectSummary] {
@@ -113,8 +123,7 @@ package final class RepositoryHistory: HistorySource {
     }
 
     package func snapshot(_ id: String, of name: String) throws(DFSError) -> SnapshotSummary {
-        guard let snapshot = try project(name).snapshot(id) else { throw absent("snapshot \(id) of \(name)") }
-        return summary(snapshot)
+        summary(try found("snapshot \(id) of \(name)") { $0.projects[name]?.snapshot(id) })
     }
 
     package func snapshot(of name: String, at time: String) throws(DFSError) -> String {
@@ -136,8 +145,8 @@ package final class RepositoryHistory: HistorySource {
     package func runs() throws(DFSError) -> [RunSummary] { try state().runs.map(summary) }
 
     package func run(_ id: RunID) throws(DFSError) -> RunDetails {
+        let run = try found("run \(id)") { $0.run(id) }
         let state = try state()
-        guard let run = state.run(id) else { throw absent("run \(id)") }
         let data = run.data.compactMap { input -> RunData? in
             guard let version = state.datasets[input.dataset]?.version(input.version) else { return nil }
             return RunData(
@@ -159,14 +168,14 @@ package final class RepositoryHistory: HistorySource {
     }
 
     package func run(matching text: String) throws(DFSError) -> RunID {
-        let found = try state().runs(matching: text)
-        guard found.count == 1, let run = found.first else { throw absent("single run \(text)") }
-        return run.id
+        try found("single run \(text)") { state in
+            let answers = state.runs(matching: text)
+            return answers.count == 1 ? answers[0].id : nil
+        }
     }
 
     package func document(_ document: RunDocument, of run: RunID) throws(DFSError) -> [UInt8]? {
-        let state = try state()
-        guard let record = state.run(run) else { throw absent("run \(run)") }
+        let record = try found("run \(run)") { $0.run(run) }
         switch document {
         case .status: return Array((documents.status(of: record) + "\n").utf8)
         case .record: return Array(try documents.record(of: record).prettyText.utf8)
