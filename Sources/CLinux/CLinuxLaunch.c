@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const int clinux_O_PATH = O_PATH;
 
 int clinux_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
@@ -136,9 +135,13 @@ static void probe(int user, const char *users, const char *groups, const char *l
         return;
     }
     if (!layer) return;
-    const char *options = user ? "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
-                               : "lowerdir=lower,upperdir=upper,workdir=work";
-    if (chdir(layer) || mount("overlay", "lower", "overlay", 0, options)) out->overlay_error = errno;
+    // `volatile`, because without it the kernel syncs the whole file system when the probe ends (from Linux 5.10).
+    const char *options = user ? "volatile,lowerdir=lower,upperdir=upper,workdir=work,userxattr"
+                               : "volatile,lowerdir=lower,upperdir=upper,workdir=work";
+    if (chdir(layer) || (mount("overlay", "lower", "overlay", 0, options) &&
+                         mount("overlay", "lower", "overlay", 0, options + strlen("volatile,")))) {
+        out->overlay_error = errno;
+    }
 }
 
 int clinux_probe_namespace(int user, const char *layer, struct clinux_namespace_probe *result) {
@@ -149,6 +152,8 @@ int clinux_probe_namespace(int user, const char *layer, struct clinux_namespace_
     if (pipe2(ends, O_CLOEXEC)) return -1;
     pid_t child = fork();
     if (child == 0) {
+        // A child of the child, which nobody waits for: taking a mount namespace down lasts longer than all the rest.
+        if (fork()) _exit(0);
         struct clinux_namespace_probe found = {0};
         probe(user, users, groups, layer, &found);
         _exit(write(ends[1], &found, sizeof found) == sizeof found ? 0 : 1);

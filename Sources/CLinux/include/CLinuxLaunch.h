@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-extern const int clinux_O_PATH;
 
 int clinux_memfd(const char *name);
 
@@ -42,6 +41,6 @@ struct clinux_namespace_probe {
 };
 // In a child process: makes a mount namespace (with `user`, in a user namespace of its own), makes its mounts slaves
 // and, unless `layer` is NULL, mounts an overlay of the directories `lower`, `upper` and `work` in it.
-// Returns -1 when the child gave no answer.
+// Returns -1 when the child gave no answer; the namespace may be gone only a little later.
 int clinux_probe_namespace(int user, const char *layer, struct clinux_namespace_probe *result);
 #endif
