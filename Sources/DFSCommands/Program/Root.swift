@@ -11,12 +11,13 @@ struct Root: ParsableCommand {
     static let version = "0.1.0"
 
     private static let groups = [
-        CommandGroup(name: "Recording", subcommands: []),
-        CommandGroup(name: "Browsing", subcommands: []),
+        CommandGroup(name: "Recording", subcommands: [Init.self, CommitCommand.self, Tag.self]),
+        CommandGroup(name: "Browsing",
+            subcommands: [List.self, Log.self, Show.self, Concatenate.self, DiskUsage.self, ExportCommand.self, Diff.self]),
         CommandGroup(name: "Segment", subcommands: []),
         CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self]),
         CommandGroup(name: "Run", subcommands: [RunCommand.self]),
-        CommandGroup(name: "Keeping", subcommands: []),
+        CommandGroup(name: "Keeping", subcommands: [Verify.self]),
         CommandGroup(name: "Trust", subcommands: []),
         CommandGroup(name: "Machine", subcommands: [Doctor.self]),
     ]

@@ -5,6 +5,12 @@ import DFSSystem
 import Glibc
 
 extension CommandContext {
+    /// Whether there is a store to open; one that is named but missing is for `repository` to report.
+    func storeExists() throws(DFSError) -> Bool {
+        let store = try storeLocation()
+        return !store.isDefault || Files.exists(store.location + "/dfs-store.json")
+    }
+
     /// Opens the store that the configuration names. The default store is made when `creating` and it is not there yet.
     func repository(creating: Bool = false, cacheBytes: Int = 64 << 20) throws(DFSError) -> Repository {
         let store = try storeLocation()

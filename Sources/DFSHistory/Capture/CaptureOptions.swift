@@ -32,13 +32,17 @@ package struct CaptureOptions: Sendable {
 
 /// Counters that a progress display reads while a capture runs.
 package final class CaptureProgress: Sendable {
-    package let files = Counter()
+    package let files: Counter
     package let bytes = Counter()
     /// Files that were opened and read.
     package let filesRead = Counter()
-    package let bytesRead = Counter()
+    package let bytesRead: Counter
 
-    package init() {}
+    /// Counts files found and bytes read into counters that a display already looks at.
+    package init(files: Counter = Counter(), bytesRead: Counter = Counter()) {
+        self.files = files
+        self.bytesRead = bytesRead
+    }
 }
 
 /// What a capture found.

@@ -32,10 +32,11 @@ package final class Checker: Sendable {
     /// Bytes read so far, for a progress display.
     package var bytes: Counter { packChecker.bytes }
 
-    package init(repository: Repository, threads: Int = Workers.processorCount) {
+    /// `bytes` counts what is read.
+    package init(repository: Repository, threads: Int = Workers.processorCount, bytes: Counter = Counter()) {
         self.repository = repository
         self.threads = threads
-        packChecker = PackChecker(store: repository.objects)
+        packChecker = PackChecker(store: repository.objects, bytes: bytes)
     }
 
     /// Looks at the ledger, every pack that an entry names, and every tree. With `data`, at every byte; with `files`, also at

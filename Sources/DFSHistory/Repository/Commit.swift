@@ -38,8 +38,9 @@ package struct Commit {
         if let problem = state.problem(ofNewDataset: dataset) {
             throw DFSError(.usage, "\(dataset) cannot name a dataset", cause: problem, hint: "dfs commit --help")
         }
-        try checkTag(state)
         let latest = state.datasets[dataset]?.latest
+        // The same content under the same tag again is no mistake.
+        try checkTag(state, besides: latest)
         let writer = StoreWriter(store: repository.objects)
         let cache = StatCache(index: repository.index, scope: "dataset/" + dataset)
         let capture = Capture(
@@ -48,9 +49,10 @@ package struct Commit {
         let result = try capture.run()
         if let latest, latest.content == result.root.content {
             try cache.write(result.updates)
-            if let tag { try Tagging(repository: repository).set(tag, dataset: dataset, version: latest.number, move: false, by: signer) }
+            try setTag(on: latest, by: signer)
             return outcome(latest, isNew: false, previous: latest, result, writer)
         }
+        try checkTag(state)
         try checkShrink(result.summary, latest)
         let record = try writer.put(record(result, latest))
         let text = try writer.put(TextObject(fields: texts).encoded)
@@ -60,6 +62,13 @@ package struct Commit {
         try repository.objects.learn(tables: finished.tables)
         try cache.write(result.updates)
         return outcome(version, isNew: true, previous: latest, result, writer)
+    }
+
+    /// Puts the tag on a version that is there already.
+    func setTag(on version: VersionRecord, by signer: any Signer) throws(DFSError) {
+        guard let tag else { return }
+        try Tagging(repository: repository).set(
+            tag, dataset: dataset, version: version.number, move: false, by: signer)
     }
 
     private func outcome(
@@ -74,7 +83,7 @@ package struct Commit {
 
     /// Another commit may have come first: then this one still records what it read, as the version after it, unless the
     /// content is the same.
-    private func append(
+    func append(
         _ tree: TreeReference, _ record: RecordReference, _ text: ObjectAddress, _ signer: any Signer,
         expecting latest: VersionRecord?
     ) throws(DFSError) -> VersionRecord {
@@ -107,19 +116,20 @@ package struct Commit {
         return version
     }
 
-    private func checkTag(_ state: LedgerState) throws(DFSError) {
+    /// Refuses a tag that cannot be, or that stands on anything but `latest` where that is given.
+    func checkTag(_ state: LedgerState, besides latest: VersionRecord? = nil) throws(DFSError) {
         guard let tag else { return }
         if let problem = TagName.problem(tag) {
             throw DFSError(.usage, "\(tag) cannot be a tag", cause: problem, hint: "dfs tag --help")
         }
-        if let standing = state.datasets[dataset]?.version(tag: tag) {
+        if let standing = state.datasets[dataset]?.version(tag: tag), standing.number != latest?.number {
             throw DFSError(
                 .refused, "tag \(tag) stands on \(dataset) v\(standing.number) already",
                 hint: "dfs tag \(dataset)@latest \(tag) --move")
         }
     }
 
-    private func checkShrink(_ tree: TreeReference, _ latest: VersionRecord?) throws(DFSError) {
+    func checkShrink(_ tree: TreeReference, _ latest: VersionRecord?) throws(DFSError) {
         guard !allowShrink else { return }
         if tree.files == 0 {
             throw DFSError(
@@ -143,7 +153,7 @@ package struct Commit {
         ]
     }
 
-    private var texts: [String: JSONValue] {
+    var texts: [String: JSONValue] {
         var fields = host
         fields["source"] = .string(source)
         if let message { fields["message"] = .string(message) }

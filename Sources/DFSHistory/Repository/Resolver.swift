@@ -109,7 +109,7 @@ package struct Resolver {
             default: nil
             }
         guard let found else {
-            throw DFSError(.noReference, "there is no code:\(project)@\(selector)", hint: "dfs ls code:\(project)")
+            throw DFSError(.noReference, "there is no code:\(project)@\(selector)", hint: "dfs ls code:")
         }
         return found
     }

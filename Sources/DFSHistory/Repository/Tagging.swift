@@ -52,4 +52,13 @@ package struct Tagging {
             return [.tagRemoved(.init(tag: tag, holder: .dataset(dataset)))]
         }
     }
+
+    package func remove(_ tag: String, run: RunID, by signer: any Signer) throws(DFSError) {
+        try repository.append(by: signer) { state throws(DFSError) in
+            guard state.run(run)?.tags.contains(tag) == true else {
+                throw DFSError(.noReference, "run \(run) has no tag \(tag)", hint: "dfs show run:\(run)")
+            }
+            return [.tagRemoved(.init(tag: tag, holder: .run(run)))]
+        }
+    }
 }

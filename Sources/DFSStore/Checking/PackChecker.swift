@@ -15,10 +15,13 @@ package final class PackChecker: Sendable {
 
     private let store: ObjectStore
     private let findings = Mutex<[Finding]>([])
-    package let bytes = Counter()
+    package let bytes: Counter
     package let packs = Counter()
 
-    package init(store: ObjectStore) { self.store = store }
+    package init(store: ObjectStore, bytes: Counter = Counter()) {
+        self.store = store
+        self.bytes = bytes
+    }
 
     /// Checks that each pack has a sound table and the length it says; with `data`, also every byte.
     package func check(_ ids: [PackID], data: Bool, threads: Int) throws(DFSError) -> [Finding] {
