@@ -197,4 +197,4 @@ def main(wanted=""):
 
 if __name__ == "__main__":
     try: sys.exit(sys.setrecursionlimit(100_000) or main(*sys.argv[2:]))
-    except Exception as error: sys.exit(print(f"error: {error}, usage: {__doc__[:41]}", file=sys.stderr) or 2)
+    except Exception as error: sys.exit(print(f"error: {error}, usage: {__doc__[:37]}", file=sys.stderr) or 2)
