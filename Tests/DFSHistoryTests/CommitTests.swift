@@ -62,7 +62,10 @@ import Testing
         let sizes = [0, 1, 255, 4095, 4096, 4097, 16383, 16384, 16385, 1_048_575, 1_048_576, 1_048_577, 9_000_001]
         for size in sizes {
             try test.directory.write("source/random-\(size)", random.bytes(size))
-            try test.directory.write("source/text-\(size)", Array(repeating: Array("all work and no play\n".utf8), count: size / 21 + 1).flatMap { $0 }.prefix(size).map { $0 })
+            try test.directory.write(
+                "source/text-\(size)",
+                Array(repeating: Array("all work and no play\n".utf8), count: size / 21 + 1).flatMap { $0 }.prefix(size)
+                    .map { $0 })
         }
         let outcome = try test.commit("sizes", test.directory.sub("source"))
         let copy = test.directory.sub("copy")
@@ -153,7 +156,9 @@ import Testing
 
     @Test func diffNamesWhatChanged() throws {
         let test = try TestRepository()
-        for name in ["same", "changed", "gone", "dir/x", "dir/y", "kind"] { try test.directory.write("s/\(name)", name) }
+        for name in ["same", "changed", "gone", "dir/x", "dir/y", "kind"] {
+            try test.directory.write("s/\(name)", name)
+        }
         let a = try test.commit("d", test.directory.sub("s"))
         try test.directory.write("s/changed", "other")
         try Files.remove(test.directory.sub("s/gone"))

@@ -35,7 +35,9 @@ import Testing
 
     /// Tables whose id is right and whose content lies: what somebody who can write the store could leave there.
     @Test func craftedTablesAreRefused() throws {
-        func item(_ offset: UInt64, _ stored: UInt32, _ length: UInt32, _ seed: UInt8, _ codec: PackItem.Codec = .raw) -> PackItem {
+        func item(_ offset: UInt64, _ stored: UInt32, _ length: UInt32, _ seed: UInt8, _ codec: PackItem.Codec = .raw)
+            -> PackItem
+        {
             PackItem(digest: Digest.of([seed]), offset: offset, storedLength: stored, length: length, codec: codec)
         }
         let nonce = [UInt8](repeating: 0, count: 16)

@@ -56,10 +56,17 @@ import Testing
         let address = ObjectAddress(Digest.of([2]))
         let time = Timestamp(seconds: -1, nanoseconds: 999_999_999)
         let entries = [
-            TreeEntry(name: [0xff], kind: .symlink, mode: 0o777, modified: time, size: 3, content: digest, target: [1, 2, 3]),
-            TreeEntry(name: [0xfe], kind: .directory, mode: 0o755, modified: time, size: 9, files: 2, content: digest, address: address),
-            TreeEntry(name: Array("a\nb".utf8), kind: .file, mode: 0o755, modified: time, size: 1 << 40, content: digest, address: address),
-            TreeEntry(name: [UInt8](repeating: 0x61, count: 255), kind: .file, mode: 0, modified: time, size: 0, content: digest),
+            TreeEntry(
+                name: [0xff], kind: .symlink, mode: 0o777, modified: time, size: 3, content: digest, target: [1, 2, 3]),
+            TreeEntry(
+                name: [0xfe], kind: .directory, mode: 0o755, modified: time, size: 9, files: 2, content: digest,
+                address: address),
+            TreeEntry(
+                name: Array("a\nb".utf8), kind: .file, mode: 0o755, modified: time, size: 1 << 40, content: digest,
+                address: address),
+            TreeEntry(
+                name: [UInt8](repeating: 0x61, count: 255), kind: .file, mode: 0, modified: time, size: 0,
+                content: digest),
         ].sorted { ByteOrder.precedes($0.name, $1.name) }
         let memory = Memory()
         #expect(memory.list(try memory.build(entries)) == entries)
@@ -74,7 +81,9 @@ import Testing
         }
         _ = try TreeNode.decode(bytes)
         // Every truncation, and an extension.
-        for length in 0..<bytes.count { #expect(throws: DFSError.self) { try TreeNode.decode(Array(bytes[..<length])) } }
+        for length in 0..<bytes.count {
+            #expect(throws: DFSError.self) { try TreeNode.decode(Array(bytes[..<length])) }
+        }
         #expect(throws: DFSError.self) { try TreeNode.decode(bytes + [0]) }
         // Forbidden and misordered names.
         for name in ["..", ".", "", "a/b", "\0"] {
@@ -108,14 +117,18 @@ import Testing
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
             }
-            if let node = try? TreeNode.decode(damaged) { for i in 0..<node.count where node.level == 0 { _ = node.entry(i) } }
+            if let node = try? TreeNode.decode(damaged) {
+                for i in 0..<node.count where node.level == 0 { _ = node.entry(i) }
+            }
         }
     }
 }
 
 @Suite struct RecipeTests {
     @Test func roundTripAndIndex() throws {
-        let chunks = (1...1000).map { Recipe.Chunk(id: ChunkID(Digest.of([UInt8($0 & 255), UInt8($0 >> 8)])), length: UInt32($0)) }
+        let chunks = (1...1000).map {
+            Recipe.Chunk(id: ChunkID(Digest.of([UInt8($0 & 255), UInt8($0 >> 8)])), length: UInt32($0))
+        }
         let recipe = Recipe(size: 500_500, content: ContentDigest(.zero), chunks: chunks)
         #expect(try Recipe.decode(recipe.encode()) == recipe)
         #expect(recipe.index(at: 0) == 0)

@@ -14,7 +14,9 @@ struct RunCommand: DFSCommand {
 
     static var exitTable: ExitCode.Table { .launch }
 
-    @Option(help: ArgumentHelp("Data of the run, repeatable. KEY with a slash is a path at which it appears.", valueName: "[KEY=]REF"))
+    @Option(
+        help: ArgumentHelp(
+            "Data of the run, repeatable. KEY with a slash is a path at which it appears.", valueName: "[KEY=]REF"))
     var data: [String] = []
 
     @Flag(help: "Run in the real directory instead of a snapshot of it.")

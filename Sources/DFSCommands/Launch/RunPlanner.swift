@@ -70,7 +70,8 @@ struct RunPlanner {
                     || byte == 0x2d || byte == 0x2e || byte == 0x5f
                 return good ? byte : UInt8(ascii: "-")
             }.prefix(60), as: UTF8.self)
-        return ProjectName.problem(cleaned) == nil ? cleaned : "project-" + cleaned.drop { !$0.isLetter && !$0.isNumber }
+        return ProjectName.problem(cleaned) == nil
+            ? cleaned : "project-" + cleaned.drop { !$0.isLetter && !$0.isNumber }
     }
 
     private func capture(

@@ -221,7 +221,8 @@ final class RunSession {
         }
         result["exit"] = .integer(Int64(code))
         var seal = RunSeal(repository: repository, live: live)
-        seal.workFilter = WorkFilter(exclusions: workKind == "overlay" ? nil : plan.survey.exclusions, rules: ignoreRules())
+        seal.workFilter = WorkFilter(
+            exclusions: workKind == "overlay" ? nil : plan.survey.exclusions, rules: ignoreRules())
         seal.maximumFileSize = plan.maximumFileSize
         let sealed = try seal.run(outcome: state, result: result, found: false, by: signer)
         if case .failed(let failure) = outcome { throw Failed(failure: failure).error }
@@ -268,6 +269,7 @@ final class RunSession {
         }
         let end = code == 0 ? "" : " (exit \(code))"
         context.output.say(
-            "run \(plan.name)\(end): \(part("outputs", sealed.outputs)); \(part("work", sealed.work)); dfs show run:\(plan.run.uuid.digits.suffix(8))")
+            "run \(plan.name)\(end): \(part("outputs", sealed.outputs)); \(part("work", sealed.work)); dfs show run:\(plan.run.uuid.digits.suffix(8))"
+        )
     }
 }

@@ -128,7 +128,9 @@ struct RunView {
 
     /// What of the real project shows read-only through the snapshot. Python's caches would hide the job's own.
     var visiblePaths: [[UInt8]] {
-        Array(plan.survey.excluded(pythonCaches: false).filter { $0.reason != .tooLarge }.map(\.path).prefix(Self.visibleLimit))
+        Array(
+            plan.survey.excluded(pythonCaches: false).filter { $0.reason != .tooLarge }.map(\.path).prefix(
+                Self.visibleLimit))
     }
 
     private func dataPaths() -> [EnterPlan.Step] {

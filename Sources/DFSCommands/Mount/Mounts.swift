@@ -40,7 +40,9 @@ struct Mounts: DFSCommand {
 
 private struct MountRow: Row {
     static let schema = "dfs.mounts/1"
-    static let columns = [Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("STATE")]
+    static let columns = [
+        Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("STATE"),
+    ]
 
     let record: MountRegistry.Record
     let state: String

@@ -12,8 +12,11 @@ struct Root: ParsableCommand {
 
     private static let groups = [
         CommandGroup(name: "Recording", subcommands: [Init.self, CommitCommand.self, Tag.self]),
-        CommandGroup(name: "Browsing",
-            subcommands: [List.self, Log.self, Show.self, Concatenate.self, DiskUsage.self, ExportCommand.self, Diff.self]),
+        CommandGroup(
+            name: "Browsing",
+            subcommands: [
+                List.self, Log.self, Show.self, Concatenate.self, DiskUsage.self, ExportCommand.self, Diff.self,
+            ]),
         CommandGroup(name: "Segment", subcommands: []),
         CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self]),
         CommandGroup(name: "Run", subcommands: [RunCommand.self]),

@@ -98,7 +98,9 @@ package final class Checker: Sendable {
     private func subjects(_ state: LedgerState) -> [(tree: TreeReference, name: String)] {
         var out = [(tree: TreeReference, name: String)]()
         for name in state.datasetNames {
-            for version in state.datasets[name]?.versions ?? [] { out.append((version.tree, "\(name)@v\(version.number)")) }
+            for version in state.datasets[name]?.versions ?? [] {
+                out.append((version.tree, "\(name)@v\(version.number)"))
+            }
         }
         for name in state.projectNames {
             for snapshot in state.projects[name]?.snapshots ?? [] {

@@ -20,7 +20,8 @@ package struct RunDocuments: Sendable {
         var out: [String: JSONValue] = [
             "schema": "dfs.run/1", "run": .string(run.id.description), "name": .string(RunName.of(run.id)),
             "status": .string(status(of: run)), "started": .string(run.time.description),
-            "key": .string(run.key.text), "entry": .integer(Int64(run.sequence)), "tags": .array(run.tags.map { .string($0) }),
+            "key": .string(run.key.text), "entry": .integer(Int64(run.sequence)),
+            "tags": .array(run.tags.map { .string($0) }),
             "plan": try repository.objects.json(run.record.record, what: "the plan of run \(run.id)"),
             "project": .string(run.project), "snapshot": .string(run.snapshot),
             "data": .array(

@@ -153,7 +153,9 @@ package final class RepositoryHistory: HistorySource {
                 key: input.key, root: .root(version.tree, modified: version.time), dataset: input.dataset,
                 version: input.version)
         }
-        let code = state.projects[run.project]?.snapshot(run.snapshot).map { TreeEntry.root($0.tree, modified: $0.time) }
+        let code = state.projects[run.project]?.snapshot(run.snapshot).map {
+            TreeEntry.root($0.tree, modified: $0.time)
+        }
         func part(_ tree: TreeReference?) -> TreeEntry? {
             tree.map { .root($0, modified: run.end?.time ?? run.time) }
         }
