@@ -11,14 +11,14 @@ struct Root: ParsableCommand {
     static let version = "0.1.0"
 
     private static let groups = [
-        CommandGroup(name: "Recording", subcommands: [Init.self, CommitCommand.self, Tag.self]),
+        CommandGroup(name: "Recording", subcommands: [Init.self, CommitCommand.self, Status.self, Tag.self]),
         CommandGroup(name: "Browsing",
             subcommands: [List.self, Log.self, Show.self, Concatenate.self, DiskUsage.self, ExportCommand.self, Diff.self]),
         CommandGroup(name: "Segment", subcommands: []),
         CommandGroup(name: "Mounting", subcommands: []),
-        CommandGroup(name: "Run", subcommands: []),
+        CommandGroup(name: "Run", subcommands: [RunsCommand.self, Logs.self]),
         CommandGroup(name: "Keeping", subcommands: [Verify.self]),
-        CommandGroup(name: "Trust", subcommands: []),
-        CommandGroup(name: "Machine", subcommands: [Doctor.self]),
+        CommandGroup(name: "Trust", subcommands: [AuditGroup.self]),
+        CommandGroup(name: "Machine", subcommands: [HostCommand.self, Doctor.self]),
     ]
 }
