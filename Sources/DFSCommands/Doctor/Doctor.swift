@@ -7,10 +7,12 @@ struct Doctor: DFSCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Show what is set up, and what is wrong with it.")
 
+    @Flag(help: "Close the records of dead runs and sweep old temporary files.") var repair = false
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
-        let report = DoctorReport(findings: Self.checks.flatMap { $0(context) })
+        let report = DoctorReport(
+            findings: Self.checks.flatMap { $0(context) } + StoreChecks(context: context, repairs: repair).findings())
         try context.output.report(report)
         return report.findings.contains { $0.verdict == .problem } ? .differences : .done
     }

@@ -11,7 +11,7 @@ struct Root: ParsableCommand {
     static let version = "0.1.0"
 
     private static let groups = [
-        CommandGroup(name: "Recording", subcommands: [Init.self, CommitCommand.self, Tag.self]),
+        CommandGroup(name: "Recording", subcommands: [Init.self, CommitCommand.self, Status.self, Tag.self]),
         CommandGroup(
             name: "Browsing",
             subcommands: [
@@ -19,9 +19,9 @@ struct Root: ParsableCommand {
             ]),
         CommandGroup(name: "Segment", subcommands: []),
         CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self]),
-        CommandGroup(name: "Run", subcommands: [RunCommand.self]),
+        CommandGroup(name: "Run", subcommands: [RunCommand.self, RunsCommand.self, Logs.self]),
         CommandGroup(name: "Keeping", subcommands: [Verify.self]),
-        CommandGroup(name: "Trust", subcommands: []),
-        CommandGroup(name: "Machine", subcommands: [Doctor.self]),
+        CommandGroup(name: "Trust", subcommands: [AuditGroup.self]),
+        CommandGroup(name: "Machine", subcommands: [HostCommand.self, Doctor.self]),
     ]
 }

@@ -76,9 +76,11 @@ package final class Repository: Sendable {
     ) throws(DFSError) -> Repository {
         let backend = DirectoryBackend(root: root)
         guard let bytes = try backend.get(StoreDescription.key, limit: 1 << 20) else {
+            var isFree = !Files.exists(root)
+            if !isFree, let names = try? DirectoryListing.names(of: root) { isFree = names.isEmpty }
             throw DFSError(
                 .noStore, "\(root) is not a store", cause: "there is no \(StoreDescription.key) in it",
-                hint: "dfs init \(root)")
+                hint: "dfs init \(root)" + (isFree ? "" : "/store"))
         }
         let description = try StoreDescription.decode(bytes, location: root)
         let index = try Index.open(
