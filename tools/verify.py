@@ -14,7 +14,7 @@ import shutil, struct, subprocess, sys, tempfile
 
 HEX, TIME = "[0-9a-f]{64}", r'"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{6}Z"'
 CLOCK = rf'\[{{"host":{TIME},"store":{TIME},"synchronised":"(yes|no|unknown)"}},{TIME},"[0-9a-f]{{32}}"\]'
-RECORDS = {"dataset.committed": "commit", "code.captured": "code", "run.started": "plan"}  # of the end of a run: result
+RECORDS = {"dataset.committed": "commit", "code.captured": "code", "run.started": "run"}  # of the end of a run: result
 NAMES = {"run.": "run", "code.captured": "project snapshot", "dataset.committed": "dataset version content"}
 problems, keys, events, homes, objects = [], {}, {}, {}, set()  # events by (entry, place); homes: a pack set's pack
 

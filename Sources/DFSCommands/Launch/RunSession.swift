@@ -57,8 +57,9 @@ final class RunSession {
     /// One entry: the snapshot where it is new, and the start of the run.
     private func record() throws(DFSError) -> LedgerState {
         let writer = plan.codeWriter
-        let stable = try writer.put(plan.host.stable), job = try writer.put(plan.host.job)
-        let volatile = try writer.put(plan.host.volatile)
+        let stable = try writer.put(Self.hostPart("stable", plan.host.stable))
+        let job = try writer.put(Self.hostPart("job", plan.host.job))
+        let volatile = try writer.put(Self.hostPart("volatile", plan.host.volatile))
         let record = try writer.put(planRecord(stable, job, volatile))
         let codeRecord = try writer.put(codeRecord)
         let text = try writer.put(TextObject(fields: texts).encoded)
@@ -92,11 +93,16 @@ final class RunSession {
         return try repository.state()
     }
 
+    /// Stored apart, so that what does not change from run to run is stored once.
+    private static func hostPart(_ name: String, _ facts: JSONValue) -> JSONValue {
+        ["format": "dfs.host/1", "part": .string(name), "facts": facts]
+    }
+
     private func planRecord(
         _ stable: ObjectAddress, _ job: ObjectAddress, _ volatile: ObjectAddress
     ) -> JSONValue {
         [
-            "format": "dfs.plan/1", "run": .string(plan.run.description), "project": .string(plan.project),
+            "format": "dfs.run/1", "run": .string(plan.run.description), "project": .string(plan.project),
             "snapshot": .string(plan.snapshot), "code": plan.code.json,
             "host": [
                 "stable": .string(stable.digest.text), "job": .string(job.digest.text),

@@ -49,7 +49,8 @@ package struct RunDocuments: Sendable {
         var host: [String: JSONValue] = [:]
         for part in ["stable", "job", "volatile"] {
             guard let address = plan["host"]?[part]?.digest else { continue }
-            host[part] = try repository.objects.json(ObjectAddress(address), what: "the host record of run \(run.id)")
+            let object = try repository.objects.json(ObjectAddress(address), what: "the host record of run \(run.id)")
+            host[part] = object["facts"] ?? .null
         }
         if let identity = try? repository.text(run.text)["identity"] { host["identity"] = identity }
         host["format"] = "dfs.host/1"
