@@ -15,6 +15,10 @@ struct SourceChoice {
         _ name: String?, _ source: String?, _ context: CommandContext, _ repository: Repository?
     ) throws(DFSError) -> SourceChoice {
         let dataset = if let name { name } else { try onlyDataset(context) }
+        if let problem = DatasetName.problem(dataset) {
+            throw DFSError(
+                .usage, "\(dataset) cannot name a dataset", cause: problem, hint: "dfs commit --help")
+        }
         if let source {
             let state = try repository?.state()
             if isReference(source, context, state) {

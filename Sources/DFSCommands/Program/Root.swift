@@ -22,6 +22,6 @@ struct Root: ParsableCommand {
         CommandGroup(name: "Run", subcommands: [RunCommand.self, RunsCommand.self, Logs.self]),
         CommandGroup(name: "Keeping", subcommands: [Verify.self]),
         CommandGroup(name: "Trust", subcommands: [AuditGroup.self]),
-        CommandGroup(name: "Machine", subcommands: [HostCommand.self, Doctor.self]),
+        CommandGroup(name: "Machine", subcommands: [Doctor.self, HostCommand.self]),
     ]
 }

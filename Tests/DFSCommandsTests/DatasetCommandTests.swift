@@ -1,0 +1,130 @@
+import DFSModel
+import DFSSystem
+import Glibc
+import Testing
+
+/// init, commit, status, tag.
+@Suite struct DatasetCommandTests {
+    private let sandbox: Sandbox
+
+    init() throws { sandbox = try Sandbox() }
+
+    @Test func theFirstCommitMakesTheDefaultStore() throws {
+        try sandbox.write("hello", to: "work/src/a")
+        try sandbox.expect(10, "ls")
+        let answer = try sandbox.expect(0, "commit", "faces", "src")
+        #expect(answer.output.hasPrefix("faces v1  sha256:") && answer.output.contains("  1 file, 5 B (stored 5 B new)"))
+        #expect(answer.error.contains("made a store in \(sandbox.store)"))
+        let again = try sandbox.expect(0, "commit", "faces", "--json")
+        let json = try JSONValue.parse(again.output)
+        #expect(json["schema"] == "dfs.commit/1" && json["new"] == false && json["version"] == 1)
+        #expect(json["source"] == .string(sandbox.work + "/src") && json["filesRead"] == 0)
+    }
+
+    @Test func aNamedStoreIsNeverMadeByACommit() throws {
+        try sandbox.write("hello", to: "work/src/a")
+        let answer = try sandbox.expect(10, "commit", "faces", "src", "--store", "elsewhere")
+        #expect(answer.error.contains("hint: dfs init \(sandbox.work)/elsewhere"))
+        try sandbox.expect(0, "init", "elsewhere")
+        try sandbox.expect(0, "commit", "faces", "src", "--store", "elsewhere")
+    }
+
+    @Test func initRefusesWhatIsNotEmpty() throws {
+        try sandbox.write("hello", to: "work/src/a")
+        let answer = try sandbox.expect(2, "init", "src")
+        #expect(answer.error.contains("hint: dfs init \(sandbox.work)/src/store"))
+        let made = try sandbox.expect(0, "init", "--json", "src/store")
+        #expect(try JSONValue.parse(made.output)["schema"] == "dfs.init/1")
+        try sandbox.expect(2, "init", "src/store")
+        try sandbox.expect(64, "init", "x", "--shared", "no-such-group-here")
+    }
+
+    @Test func theProjectFileNamesTheSource() throws {
+        try sandbox.write("one", to: "work/data/faces/a")
+        try sandbox.write("[data]\nfaces = \"data/faces\"\n", to: "work/dfs.toml")
+        #expect(try sandbox.expect(0, "commit").output.hasPrefix("faces v1"))
+        try sandbox.write("[data]\nfaces = \"data/faces\"\nother = \"data/other\"\n", to: "work/dfs.toml")
+        #expect(try sandbox.expect(64, "commit").error.contains("cause: dfs.toml names faces, other"))
+        try sandbox.expect(64, "commit", "unheard-of")
+    }
+
+    @Test func ignoredPathsAreCountedAndTheFileItselfIsRecorded() throws {
+        try sandbox.write("*.tmp\n/cache/\n.dfsignore\n", to: "work/src/.dfsignore")
+        for name in ["a", "b.tmp", "sub/c.tmp", "sub/d", "cache/e", "sub/cache/f"] {
+            try sandbox.write("x", to: "work/src/" + name)
+        }
+        #expect(try sandbox.expect(0, "commit", "d", "src").output.contains(", 3 ignored"))
+        let names = try sandbox.expect(0, "ls", "d", "-q").output
+        #expect(names == ".dfsignore\na\nsub\n")
+        #expect(try sandbox.expect(0, "ls", "d/sub", "-q").output == "cache\nd\n")
+        #expect(try sandbox.expect(0, "status", "d").error.contains("3 ignored"))
+    }
+
+    @Test func statusSaysWhatACommitWouldRecord() throws {
+        try sandbox.commitTwice()
+        try sandbox.expect(0, "status", "faces")
+        try sandbox.write("other\n", to: "work/src/a.txt")
+        try sandbox.write("new", to: "work/src/fresh/x")
+        try Files.remove(sandbox.work + "/src/big")
+        let before = try Files.read(sandbox.store + "/ledger/000000000/000000000003.json")
+        let rows = try sandbox.expect(1, "status", "faces", "--json").rows()
+        let found = rows.map { "\($0["change"]?.string ?? "") \($0["path"]?.string ?? "")" }
+        #expect(found == ["modified a.txt", "removed big", "added fresh", "added fresh/x"])
+        #expect(rows.allSatisfy { $0["schema"] == "dfs.status/1" })
+        #expect(try Files.read(sandbox.store + "/ledger/000000000/000000000003.json") == before)
+        #expect(!Files.exists(sandbox.store + "/ledger/000000000/000000000004.json"))
+        try sandbox.expect(1, "status", "unrecorded", "src")
+        try sandbox.expect(2, "status", "faces", "nowhere")
+    }
+
+    @Test func aReferenceMakesAVersionWithoutBytes() throws {
+        try sandbox.commitTwice()
+        let answer = try sandbox.expect(0, "commit", "part", "faces@v1/sub", "--json")
+        #expect(try JSONValue.parse(answer.output)["storedBytes"] == 0)
+        #expect(try sandbox.expect(0, "cat", "part/b").output == "x\n")
+        let shown = try JSONValue.parse(try sandbox.expect(0, "show", "part", "--json").output)
+        #expect(shown["record"]?["lineage"]?["reference"] == "faces@v1/sub")
+        #expect(try sandbox.expect(0, "commit", "part", "faces@v1/sub").output.contains("no new version"))
+        try sandbox.expect(0, "commit", "file", "faces@v1/a.txt")
+        #expect(try sandbox.expect(0, "cat", "file/a.txt").output == "hello\n")
+        try sandbox.expect(11, "commit", "part", "faces@v9")
+        try sandbox.expect(11, "commit", "part", "run:latest/outputs")
+        try sandbox.expect(0, "verify", "--data")
+        try sandbox.expect(0, "audit", "verify")
+    }
+
+    @Test func refusalsNameTheCommandThatHelps() throws {
+        try sandbox.commitTwice()
+        for name in ["a.txt", "big"] { try Files.remove(sandbox.work + "/src/" + name) }
+        let shrink = try sandbox.expect(2, "commit", "faces", "src")
+        #expect(shrink.error.contains("hint: dfs commit faces \(sandbox.work)/src --allow-shrink"))
+        try sandbox.expect(0, "commit", "faces", "src", "--allow-shrink")
+        try #require(mkfifo(sandbox.work + "/src/pipe", 0o600) == 0)
+        let special = try sandbox.expect(2, "commit", "faces", "src")
+        #expect(special.error.contains("pipe") && special.error.contains("hint: dfs commit faces"))
+        let skipped = try sandbox.expect(0, "commit", "faces", "src", "--skip-special")
+        #expect(skipped.error.contains("left out 1 special file: pipe"))
+        try sandbox.expect(64, "commit", "a/b/c", "src")
+        try sandbox.expect(64, "commit", "faces", "src", "--meta", "x")
+        try sandbox.expect(64, "commit", "faces", "src", "--tag", "2d")
+        try sandbox.expect(2, "commit", "faces", sandbox.root)
+    }
+
+    @Test func tagsStandMoveAndGo() throws {
+        try sandbox.commitTwice()
+        try sandbox.expect(0, "tag", "faces@v1", "old")
+        #expect(try sandbox.expect(2, "tag", "faces@v1", "good").error.contains("hint: dfs tag faces@v1 good --move"))
+        try sandbox.expect(0, "tag", "faces@v1", "good", "--move")
+        let json = try JSONValue.parse(try sandbox.expect(0, "tag", "faces@good", "third", "--json").output)
+        #expect(json["schema"] == "dfs.tag/1" && json["version"] == 1)
+        try sandbox.expect(0, "tag", "--delete", "faces", "good")
+        try sandbox.expect(11, "ls", "faces@good")
+        try sandbox.expect(11, "tag", "--delete", "faces", "good")
+        try sandbox.expect(64, "tag", "faces", "v7")
+        try sandbox.expect(11, "tag", "nothing", "x")
+        let run = try sandbox.recordRun(command: ["true"], outcome: .succeeded)
+        try sandbox.expect(0, "tag", "run:\(run)", "keep")
+        #expect(try sandbox.expect(0, "runs", "--tag", "keep").output.contains(String(run.uuid.digits.suffix(8))))
+        try sandbox.expect(0, "tag", "--delete", "run:\(run)", "keep")
+    }
+}

@@ -1,0 +1,79 @@
+import DFSCommands
+import DFSModel
+import DFSSystem
+import Glibc
+import Testing
+
+/// runs, logs, host, doctor.
+@Suite struct RunCommandTests {
+    private let sandbox: Sandbox
+
+    init() throws {
+        sandbox = try Sandbox()
+        try sandbox.commitTwice()
+    }
+
+    @Test func runsAreFiltered() throws {
+        let good = try sandbox.recordRun(command: ["python", "a.py"], outcome: .succeeded)
+        let bad = try sandbox.recordRun(command: ["python", "b.py"], outcome: .failed)
+        let rows = try sandbox.expect(0, "runs", "--json").rows()
+        #expect(rows.map { $0["run"]?.string } == [bad.description, good.description])
+        #expect(rows[0]["schema"] == "dfs.runs/1" && rows[0]["command"] == ["python", "b.py"])
+        func count(_ arguments: String...) throws -> Int {
+            var all = ["runs", "--json"] + arguments
+            all.append("--quiet")
+            let (output, error) = (try sandbox.scratchFile("out"), try sandbox.scratchFile("err"))
+            let code = Invocation(
+                arguments: all, environment: sandbox.environment(),
+                streams: StandardStreams(output: output.raw, error: error.raw)
+            ).run()
+            #expect(code == 0)
+            return try sandbox.text("out").split(separator: "\n").count
+        }
+        #expect(try count("--status", "failed") == 1)
+        #expect(try count("--mine") == 2)
+        #expect(try count("--dataset", "faces") == 2)
+        #expect(try count("--dataset", "faces@v1") == 0)
+        #expect(try count("--dataset", "faces@v2") == 2)
+        #expect(try count("--since", "1h") == 2)
+        #expect(try count("--until", "1h") == 0)
+        try sandbox.expect(64, "runs", "--status", "odd")
+        try sandbox.expect(11, "runs", "--dataset", "nothing")
+        try sandbox.expect(11, "runs", "--since", "2999-01-01")
+        let text = try sandbox.expect(0, "runs").output
+        #expect(text.contains("faces@v2") && text.contains("python a.py"))
+    }
+
+    @Test func logsGoWhereTheJobSentThem() throws {
+        _ = try sandbox.recordRun(command: ["x"], outcome: .succeeded, logs: ["stdout": "out\n", "stderr": "err\n"])
+        let both = try sandbox.expect(0, "logs", "latest")
+        #expect(both.output == "out\n" && both.error == "err\n")
+        #expect(try sandbox.expect(0, "logs", "latest", "--stderr").output == "err\n")
+        #expect(try sandbox.expect(0, "logs", "-f", "latest", "--stdout").output == "out\n")
+        #expect(try sandbox.expect(0, "logs", "latest", "--json").rows().map { $0["stream"] } == ["stdout", "stderr"])
+        try sandbox.expect(11, "logs", "deadbeef")
+        #expect(try sandbox.expect(0, "ls", "run:latest/logs", "-q").output == "stderr\nstdout\n")
+    }
+
+    @Test func hostSaysWhatItIs() throws {
+        let json = try JSONValue.parse(try sandbox.expect(0, "host", "--json").output)
+        #expect(json["schema"] == "dfs.host/1" && json["stable"]?["kernel"]?["system"] == "Linux")
+        #expect(json["stable"]?["gpu"] != nil)
+        #expect(try sandbox.expect(0, "host").output.contains("kernel.release"))
+    }
+
+    @Test func doctorLooksIntoTheStore() throws {
+        let json = try JSONValue.parse(try sandbox.expect(0, "doctor", "--json").output)
+        let subjects = Set(json["findings"]?.array?.compactMap { $0["subject"]?.string } ?? [])
+        #expect(
+            subjects.isSuperset(of: ["opens", "index", "ledger", "own key", "clock", "space", "runs", "tmp", "fuse"]))
+        let old = sandbox.store + "/tmp/left"
+        try sandbox.write("left", to: "home/.local/share/dfs/store/tmp/left")
+        try sandbox.write("fresh", to: "home/.local/share/dfs/store/tmp/fresh")
+        var times = [timespec(tv_sec: 1_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000, tv_nsec: 0)]
+        try #require(utimensat(AT_FDCWD, old, &times, 0) == 0)
+        #expect(try sandbox.expect(0, "doctor").output.contains("1 file left by interrupted commands"))
+        #expect(try sandbox.expect(0, "doctor", "--repair").output.contains("swept 1 file"))
+        #expect(!Files.exists(old) && Files.exists(sandbox.store + "/tmp/fresh"))
+    }
+}
