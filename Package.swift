@@ -17,8 +17,8 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: common)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: common)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: common)
 }
 
 let package = Package(
@@ -66,9 +66,9 @@ let package = Package(
             "DFSCommands",
             [
                 "DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns",
-                "DFSVirtual", "DFSFuse", "DFSLaunch", "TOMLKit", arguments,
+                "DFSVirtual", "DFSFuse", "DFSLaunch", "CLinux", "TOMLKit", arguments,
             ]),
-        .executableTarget(name: "dfs", dependencies: ["DFSCommands"], swiftSettings: common),
+        .executableTarget(name: "dfs", dependencies: ["DFSCommands", "DFSLaunch"], swiftSettings: common),
         .executableTarget(name: "dfs-run", dependencies: ["DFSCommands"], swiftSettings: common),
 
         // Tests.
@@ -93,12 +93,13 @@ let package = Package(
             ]),
         tests(
             "DFSRunsTests",
-            ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSTestSupport"]),
+            ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSTestSupport"],
+            exclude: ["Fixtures"]),
         tests(
             "DFSVirtualTests",
             ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSVirtual", "DFSTestSupport"]),
         tests("DFSFuseTests", ["DFSModel", "DFSSystem", "DFSStore", "DFSVirtual", "DFSFuse", "DFSTestSupport"]),
-        tests("DFSLaunchTests", ["DFSModel", "DFSSystem", "DFSLaunch", "DFSTestSupport"]),
+        tests("DFSLaunchTests", ["DFSModel", "DFSSystem", "DFSLaunch", "CLinux", "DFSTestSupport"]),
         tests(
             "DFSCommandsTests",
             [

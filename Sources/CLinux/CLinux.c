@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int clinux_openat(int directory, const char *path, int flags, unsigned mode) {
@@ -31,6 +34,11 @@ int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t
     return copy_file_range(source, &in, target, &out, length, 0);
 }
 
+int clinux_has_xattrs(int fd) { return flistxattr(fd, NULL, 0) > 0; }
+int64_t clinux_readlinkat(int directory, const char *path, void *buffer, size_t length) {
+    return readlinkat(directory, path, buffer, length);
+}
+
 int clinux_unshare(int flags) { return unshare(flags); }
 int clinux_pivot_root(const char *new_root, const char *put_old) {
     return (int)syscall(SYS_pivot_root, new_root, put_old);
@@ -44,3 +52,30 @@ int clinux_wtermsig(int status) { return WTERMSIG(status); }
 
 const char *clinux_dirent_name(const struct dirent *entry) { return entry->d_name; }
 unsigned char clinux_dirent_type(const struct dirent *entry) { return entry->d_type; }
+
+int clinux_clock_synchronised(void) {
+    struct timex state = {.modes = 0};
+    int answer = adjtimex(&state);
+    if (answer < 0) return -1;
+    return answer != TIME_ERROR && !(state.status & STA_UNSYNC);
+}
+
+long clinux_filesystem_type(const char *path) {
+    struct statfs s;
+    return statfs(path, &s) == 0 ? (long)(unsigned long)(unsigned)s.f_type : -1;
+}
+
+const int clinux_O_PATH = O_PATH;
+
+#include <sys/timex.h>
+int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximum_error_microseconds) {
+    struct timex t = {0};
+    int state = adjtimex(&t);
+    if (state == -1) return -1;
+    *synchronised = state != TIME_ERROR && !(t.status & STA_UNSYNC);
+    *offset_nanoseconds = t.status & STA_NANO ? t.offset : t.offset * 1000;
+    *maximum_error_microseconds = t.maxerror;
+    return 0;
+}
+
+int clinux_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }

@@ -4,8 +4,9 @@ import DFSModel
 ///
 /// The gear hash shifts left by one bit per byte, so it is a function of the last 64 bytes alone and a cut depends on
 /// content only: after an insertion the cuts fall back into step. A chunk ends after the first byte at which the
-/// hash is below a limit, that is, has enough leading zeros: two bits more than the average asks for up to the
-/// average length, two bits fewer after it. This narrows the spread of the lengths around the average.
+/// bits of a mask are all zero in the hash: two bits more than the average asks for up to the average length, two bits
+/// fewer after it. This narrows the spread of the lengths around the average. The mask takes bits from 62 down: high
+/// bits depend on most bytes, and bit 63 stays free for the step of two bytes below.
 package struct Chunker: Sendable {
     package let parameters: ChunkParameters
     private let minimum: Int
@@ -24,9 +25,11 @@ package struct Chunker: Sendable {
         average = max(minimum, p.average)
         maximum = max(average, p.maximum)
         let bits = max(4, min(40, Int.bitWidth - 1 - max(1, p.average).leadingZeroBitCount))
-        strict = 1 << UInt64(64 - (bits + 2))
-        loose = 1 << UInt64(64 - (bits - 2))
+        strict = Self.mask(bits: bits + 2)
+        loose = Self.mask(bits: bits - 2)
     }
+
+    private static func mask(bits: Int) -> UInt64 { (1 << UInt64(bits) - 1) << UInt64(63 - bits) }
 
     /// The length of the first chunk in `buffer`.
     ///
@@ -53,28 +56,27 @@ package struct Chunker: Sendable {
         return early > 0 ? early : Self.search(bytes, gear, normal, end, &hash, loose)
     }
 
+    /// Two bytes a step: the hash is shifted by two bits at once and the first byte's value is taken from a table that
+    /// is shifted already, so the hash after the first byte stands one bit to the left, where `mask` is shifted too.
     @inline(__always)
     private static func search(
         _ bytes: UnsafePointer<UInt8>, _ gear: UnsafePointer<UInt64>, _ start: Int, _ end: Int,
-        _ hash: inout UInt64, _ limit: UInt64
+        _ hash: inout UInt64, _ mask: UInt64
     ) -> Int {
+        let shifted = gear + 256
+        let shiftedMask = mask &<< 1
         var i = start
         var h = hash
-        while i &+ 4 <= end {
-            h = (h &<< 1) &+ gear[Int(bytes[i])]
-            if h < limit { return i &+ 1 }
-            h = (h &<< 1) &+ gear[Int(bytes[i &+ 1])]
-            if h < limit { return i &+ 2 }
-            h = (h &<< 1) &+ gear[Int(bytes[i &+ 2])]
-            if h < limit { return i &+ 3 }
-            h = (h &<< 1) &+ gear[Int(bytes[i &+ 3])]
-            if h < limit { return i &+ 4 }
-            i = i &+ 4
+        while i &+ 2 <= end {
+            h = (h &<< 2) &+ shifted[Int(bytes[i])]
+            if h & shiftedMask == 0 { return i &+ 1 }
+            h = h &+ gear[Int(bytes[i &+ 1])]
+            if h & mask == 0 { return i &+ 2 }
+            i = i &+ 2
         }
-        while i < end {
+        if i < end {
             h = (h &<< 1) &+ gear[Int(bytes[i])]
-            if h < limit { return i &+ 1 }
-            i = i &+ 1
+            if h & mask == 0 { return i &+ 1 }
         }
         hash = h
         return 0
@@ -82,12 +84,15 @@ package struct Chunker: Sendable {
 }
 
 /// The gear table: for each byte value b, the first eight bytes, read big-endian, of SHA-256 of the one byte b.
+/// The same values shifted left by one bit follow.
 enum Gear {
     // Written once, before the first read, and never freed; a plain pointer keeps bounds checks out of the loop.
     nonisolated(unsafe) static let table: UnsafePointer<UInt64> = {
-        let words = UnsafeMutablePointer<UInt64>.allocate(capacity: 256)
+        let words = UnsafeMutablePointer<UInt64>.allocate(capacity: 512)
         for value in 0..<256 {
-            (words + value).initialize(to: Digest.of([UInt8(truncatingIfNeeded: value)]).words.0)
+            let word = Digest.of([UInt8(truncatingIfNeeded: value)]).words.0
+            (words + value).initialize(to: word)
+            (words + 256 + value).initialize(to: word << 1)
         }
         return UnsafePointer(words)
     }()

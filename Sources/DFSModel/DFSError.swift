@@ -21,6 +21,10 @@ package struct DFSError: Error, Sendable {
         case cannotServe
         /// A job could not be launched.
         case launcher
+        /// The job's command was found and cannot be executed.
+        case cannotExecute
+        /// The job's command was not found.
+        case commandNotFound
         case interrupted
     }
 

@@ -73,15 +73,36 @@ extension JSONValue {
         out.append(UInt8(ascii: "\""))
     }
 
-    /// ECMAScript's shortest form. Signed entries hold integers only; doubles appear in metrics.
+    /// ECMAScript's text of a number: shortest digits, an exponent only below 1e-6 and from 1e21.
+    ///
+    /// Signed entries hold integers only; doubles appear in metrics. What is not finite has no JSON and becomes null.
     private static func number(_ value: Double) -> String {
         guard value.isFinite else { return "null" }
-        if value == value.rounded(), abs(value) < 1e15 { return String(Int64(value)) }
-        let text = "\(value)"
-        guard let mark = text.firstIndex(of: "e") else { return text }
-        let digits = text[..<mark]
-        let mantissa = digits.hasSuffix(".0") ? String(digits.dropLast(2)) : String(digits)
-        let exponent = text[text.index(after: mark)...]
-        return mantissa + "e" + (exponent.hasPrefix("-") || exponent.hasPrefix("+") ? "" : "+") + exponent
+        guard value != 0 else { return "0" }
+        let (digits, point) = decimal(value.magnitude)
+        let sign = value < 0 ? "-" : ""
+        switch point {
+        case 1...21 where point >= digits.count: return sign + digits + zeros(point - digits.count)
+        case 1...21: return sign + digits.prefix(point) + "." + digits.dropFirst(point)
+        case -5...0: return sign + "0." + zeros(-point) + digits
+        default:
+            let fraction = digits.count > 1 ? "." + digits.dropFirst() : ""
+            return sign + digits.prefix(1) + fraction + "e" + (point > 0 ? "+" : "-") + String((point - 1).magnitude)
+        }
     }
+
+    /// The shortest digits that read back as `value`, and where the point stands: 0.digits times ten to that power.
+    private static func decimal(_ value: Double) -> (digits: String, point: Int) {
+        let parts = "\(value)".split(separator: "e")
+        let number = parts[0].split(separator: ".")
+        let exponent = parts.count > 1 ? Int(parts[1]) ?? 0 : 0
+        let fraction = number.count > 1 && number[1] != "0" ? number[1] : ""
+        let all = String(number[0] + fraction)
+        let significant = all.drop { $0 == "0" }
+        let point = number[0].count - (all.count - significant.count) + exponent
+        let trailing = significant.reversed().prefix { $0 == "0" }.count
+        return (String(significant.dropLast(trailing)), point)
+    }
+
+    private static func zeros(_ count: Int) -> String { String(repeating: "0", count: count) }
 }

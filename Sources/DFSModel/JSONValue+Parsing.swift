@@ -36,7 +36,12 @@ private struct JSONParser {
     }
 
     private mutating func skipSpace() {
-        while position < bytes.count, [0x20, 0x09, 0x0a, 0x0d].contains(bytes[position]) { position += 1 }
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x09, 0x0a, 0x0d: position += 1
+            default: return
+            }
+        }
     }
 
     private mutating func value(depth: Int) throws(DFSError) -> JSONValue {
@@ -147,23 +152,44 @@ private struct JSONParser {
     }
 
     private mutating func hex4() throws(DFSError) -> UInt32 {
-        guard position + 4 <= bytes.count,
-            let value = UInt32(String(decoding: bytes[position..<position + 4], as: UTF8.self), radix: 16)
-        else { throw problem("bad \\u escape") }
+        guard position + 4 <= bytes.count else { throw problem("bad \\u escape") }
+        var value: UInt32 = 0
+        for byte in bytes[position..<position + 4] {
+            switch byte {
+            case 0x30...0x39: value = value << 4 | UInt32(byte - 0x30)
+            case 0x41...0x46: value = value << 4 | UInt32(byte - 0x37)
+            case 0x61...0x66: value = value << 4 | UInt32(byte - 0x57)
+            default: throw problem("bad \\u escape")
+            }
+        }
         position += 4
         return value
     }
 
+    /// RFC 8259: `-`, digits without a leading zero, a fraction with digits, an exponent with digits.
     private mutating func number() throws(DFSError) -> JSONValue {
         let start = position
-        while position < bytes.count, "+-.eE0123456789".utf8.contains(bytes[position]) { position += 1 }
+        _ = take(UInt8(ascii: "-"))
+        if !take(UInt8(ascii: "0")) { try digits() }
+        var isInteger = true
+        if take(UInt8(ascii: ".")) {
+            isInteger = false
+            try digits()
+        }
+        if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+            isInteger = false
+            if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
+            try digits()
+        }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
-        guard let first = digits.utf8.first, (0x30...0x39).contains(first),
-            !(first == UInt8(ascii: "0") && digits.utf8.count > 1 && (0x30...0x39).contains(Array(digits.utf8)[1]))
-        else { throw problem("not a number: \(text)") }
-        if let value = Int64(text) { return .integer(value) }
-        guard let value = Double(text), value.isFinite else { throw problem("not a number: \(text)") }
+        if isInteger, let value = Int64(text) { return .integer(value) }
+        guard let value = Double(text), value.isFinite else { throw problem("number out of range: \(text)") }
         return .double(value)
+    }
+
+    private mutating func digits() throws(DFSError) {
+        let start = position
+        while position < bytes.count, (0x30...0x39).contains(bytes[position]) { position += 1 }
+        guard position > start else { throw problem("not a number") }
     }
 }

@@ -1,4 +1,8 @@
-/// A JSON value with one canonical byte form (RFC 8785). Numbers are 64-bit integers or doubles.
+/// A JSON value with one canonical byte form (RFC 8785). Numbers are 64-bit integers or doubles; an integer beyond
+/// 2^53 keeps its digits, where RFC 8785 would round it.
+///
+/// Member names are words of our formats, never file names: Swift holds composed and decomposed letters for equal, so
+/// two such names cannot stand in one object (parsing refuses them as a duplicate). File names are values, in arrays.
 package enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)

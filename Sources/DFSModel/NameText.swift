@@ -39,14 +39,15 @@ package enum NameText {
         return out
     }
 
-    /// For a terminal: like `encode`, but control characters are escaped too and `%` is left alone.
+    /// For a terminal: what is not UTF-8, controls, line separators and marks that reorder text become `\xNN`; all
+    /// else, `%` and `\` included, is left alone. Not reversible.
     package static func display(_ name: some Collection<UInt8>) -> String {
         let bytes = Array(name)
         var out = [UInt8]()
         var i = 0
         while i < bytes.count {
             let length = validSequenceLength(bytes, at: i)
-            if length == 0 || bytes[i] < 0x20 || bytes[i] == 0x7f || isC1Control(bytes, at: i, length: length) {
+            if length == 0 || isUnsafe(bytes[i..<i + length]) {
                 for byte in bytes[i..<i + max(length, 1)] { out += Array("\\x".utf8) + Array(Hex.encode([byte]).utf8) }
                 i += max(length, 1)
             } else {
@@ -57,8 +58,16 @@ package enum NameText {
         return String(decoding: out, as: UTF8.self)
     }
 
-    private static func isC1Control(_ b: [UInt8], at i: Int, length: Int) -> Bool {
-        length == 2 && b[i] == 0xc2 && b[i + 1] < 0xa0
+    /// Whether a valid sequence would act on a terminal rather than show.
+    private static func isUnsafe(_ sequence: ArraySlice<UInt8>) -> Bool {
+        switch Array(sequence) {
+        case let s where s.count == 1: s[0] < 0x20 || s[0] == 0x7f
+        case let s where s.count == 2: s[0] == 0xc2 && s[1] < 0xa0
+        // U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069
+        case let s where s[0] == 0xe2 && s[1] == 0x80: (0x8e...0x8f).contains(s[2]) || (0xa8...0xae).contains(s[2])
+        case let s where s[0] == 0xe2 && s[1] == 0x81: (0xa6...0xa9).contains(s[2])
+        default: false
+        }
     }
 
     /// Length of the valid UTF-8 sequence that starts at `i`, or 0.

@@ -23,8 +23,10 @@ package struct CivilTime: Hashable, Sendable {
     package var month, day, hour, minute, second: Int
 
     package init(_ time: Timestamp) {
-        let days = time.seconds >= 0 ? time.seconds / 86400 : (time.seconds - 86399) / 86400
-        let rest = Int(time.seconds - days * 86400)
+        // Rounded down without overflow: times in a damaged store can be any number.
+        let (quotient, remainder) = time.seconds.quotientAndRemainder(dividingBy: 86400)
+        let days = remainder < 0 ? quotient - 1 : quotient
+        let rest = Int(remainder < 0 ? remainder + 86400 : remainder)
         (year, month, day) = Self.date(daysSince1970: days)
         (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60)
     }

@@ -24,7 +24,9 @@ package struct UUIDv7: Hashable, Sendable, CustomStringConvertible {
     /// `nil` unless `text` is a lowercase UUID of version 7.
     package init?(_ text: some StringProtocol) {
         let characters = Array(text.utf8)
-        guard characters.count == 36, characters[14] == UInt8(ascii: "7") else { return nil }
+        guard characters.count == 36, characters[14] == UInt8(ascii: "7"), "89ab".utf8.contains(characters[19]) else {
+            return nil
+        }
         for (i, c) in characters.enumerated() {
             let dash = i == 8 || i == 13 || i == 18 || i == 23
             let hex = (0x30...0x39).contains(c) || (0x61...0x66).contains(c)

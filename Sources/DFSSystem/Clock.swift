@@ -1,3 +1,4 @@
+import CLinux
 import DFSModel
 import Glibc
 

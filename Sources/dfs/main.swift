@@ -1,1 +1,4 @@
 import DFSCommands
+import Glibc
+
+exit(DFSCommands.run(arguments: ArgumentText.ofProcess()))

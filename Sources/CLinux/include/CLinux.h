@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/xattr.h>
+
+#include "CLinuxLaunch.h"
 
 // open(2) and openat(2) are variadic, which Swift cannot call.
 int clinux_openat(int directory, const char *path, int flags, unsigned mode);
@@ -24,6 +27,12 @@ int clinux_start_writeback(int fd, int64_t offset, int64_t length);
 // copy_file_range(2) between given offsets.
 int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, uint64_t length);
 
+// Whether a file has extended attributes.
+int clinux_has_xattrs(int fd);
+
+// readlinkat(2) into untyped memory; a NULL buffer is an error, not a trap.
+int64_t clinux_readlinkat(int directory, const char *path, void *buffer, size_t length);
+
 // Namespaces and mounts.
 int clinux_unshare(int flags);
 int clinux_pivot_root(const char *new_root, const char *put_old);
@@ -38,4 +47,19 @@ int clinux_wtermsig(int status);
 // A directory entry's name without copying the whole dirent (d_name is a 256-byte tuple in Swift).
 const char *clinux_dirent_name(const struct dirent *entry);
 unsigned char clinux_dirent_type(const struct dirent *entry);
+
+// adjtimex(2) without a change: 1 when the kernel's clock is kept in step by something, 0 when not, -1 when unknown.
+int clinux_clock_synchronised(void);
+
+// f_type of statfs(2) as 32 unsigned bits, -1 on failure (the struct is not in the Glibc module).
+long clinux_filesystem_type(const char *path);
+
+// A macro under _GNU_SOURCE, which the Glibc module does not define.
+extern const int clinux_O_PATH;
+
+// pipe2(2) with O_CLOEXEC: ends[0] is read from, ends[1] written to.
+int clinux_pipe(int *ends);
+
+// adjtimex(2), reading only: what the kernel knows of the clock's discipline. -1 and errno on failure.
+int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximum_error_microseconds);
 #endif

@@ -1,6 +1,7 @@
 import DFSModel
 import DFSStore
 import DFSSystem
+import Synchronization
 
 extension Capture {
     /// Counts off `count` parts of a directory; finishes it, and what contains it, when all are there.
@@ -24,7 +25,7 @@ extension Capture {
         }
         let observed = slots.compactMap(\.entry)
         let content = ContentDigest.ofDirectory(observed)
-        let summary: TreeSummary
+        let summary: TreeReference
         if let row, row.summary.content == content, try writer.use(row.summary.tree.digest) {
             summary = row.summary
         } else {
@@ -76,18 +77,18 @@ extension Capture {
         return found
     }
 
-    private func build(_ entries: [TreeEntry], _ content: ContentDigest) throws(DFSError) -> TreeSummary {
+    private func build(_ entries: [TreeEntry], _ content: ContentDigest) throws(DFSError) -> TreeReference {
         var files: UInt64 = 0, bytes: UInt64 = 0
         for entry in entries {
             files += entry.kind == .directory ? entry.files : 1
             bytes += entry.kind == .symlink ? 0 : entry.size
         }
         let root = try TreeBuilder.build(entries) { node throws(DFSError) in try self.writer.put(node.bytes) }
-        return TreeSummary(content: content, tree: root, files: files, bytes: bytes)
+        return TreeReference(content: content, tree: root, files: files, bytes: bytes)
     }
 
     private func remember(
-        _ directory: PendingDirectory, _ slots: [PendingDirectory.Slot], _ summary: TreeSummary, _ cache: StatCache
+        _ directory: PendingDirectory, _ slots: [PendingDirectory.Slot], _ summary: TreeReference, _ cache: StatCache
     ) {
         let items = slots.compactMap { slot -> StatCache.Item? in
             guard let entry = slot.entry, entry.kind == .file, !slot.isRacy else { return nil }
@@ -99,7 +100,7 @@ extension Capture {
         updates.withLock { $0.append(update) }
     }
 
-    private func deliver(_ directory: PendingDirectory, _ summary: TreeSummary) throws(DFSError) {
+    private func deliver(_ directory: PendingDirectory, _ summary: TreeReference) throws(DFSError) {
         var entry = TreeEntry.root(summary, modified: directory.status.modified, mode: directory.status.mode & 0o777)
         entry.name = directory.name
         guard let parent = directory.parent else {

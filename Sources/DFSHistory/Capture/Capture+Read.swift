@@ -3,6 +3,7 @@ import DFSModel
 import DFSStore
 import DFSSystem
 import Glibc
+import Synchronization
 
 extension Capture {
     /// A file whose times are nearer to now than this may change again without its status telling.
@@ -58,7 +59,7 @@ extension Capture {
                 .refused, "\(describe(directory, name)) changed while it was read", cause: "something is writing to it",
                 hint: "stop the writer, then repeat the command")
         }
-        if flistxattr(file.raw, nil, 0) > 0 { notes.withLock { $0.extendedAttributes += 1 } }
+        if clinux_has_xattrs(file.raw) != 0 { notes.withLock { $0.extendedAttributes += 1 } }
         let entry = TreeEntry(
             name: name, kind: .file, mode: before.mode & 0o777, modified: before.modified, size: before.size,
             content: stored.content, address: stored.recipe)

@@ -4,6 +4,7 @@ import DFSModel
 import DFSStore
 import DFSSystem
 import Glibc
+import Synchronization
 
 extension Capture {
     /// A batch of files for one job: large enough to be worth a turn of the lock, small enough to share out.
@@ -121,11 +122,11 @@ extension Capture {
         let count = try System.call("cannot read the link \(describe(directory, name))") {
             buffer.withUnsafeMutableBytes { raw in
                 withCName(name) {
-                    readlinkat(descriptor.raw, $0, raw.baseAddress?.assumingMemoryBound(to: CChar.self), 4096)
+                    clinux_readlinkat(descriptor.raw, $0, raw.baseAddress, 4096)
                 }
             }
         }
-        let target = Array(buffer.prefix(count))
+        let target = Array(buffer.prefix(Int(count)))
         guard (1...4095).contains(count) else {
             throw DFSError(
                 .refused, "\(describe(directory, name)) has a target of \(count) bytes", cause: "at most 4,095 fit")

@@ -25,7 +25,7 @@ package final class Capture: Sendable {
     let stack = WorkStack<Job>()
     let notes = Mutex<CaptureNotes>(CaptureNotes())
     let updates = Mutex<[StatCache.Update]>([])
-    let finishedRoot = Mutex<(TreeEntry, TreeSummary)?>(nil)
+    let finishedRoot = Mutex<(TreeEntry, TreeReference)?>(nil)
     private let rootPath: String
     let owner = getuid()
 
@@ -115,7 +115,8 @@ package final class Capture: Sendable {
                 .operational, "cannot read \(path)", cause: error.cause, hint: error.hint, errno: error.errno)
         }
         return DFSError(
-            .operational, "cannot read \(path)", cause: "permission denied; nothing was recorded",
-            hint: "chmod u+r \(path), or name it in .dfsignore", errno: error.errno)
+            .operational, "cannot read \(path)",
+            cause: "permission denied; nothing was recorded (a line in .dfsignore leaves it out)",
+            hint: "chmod -R u+rX \(path)", errno: error.errno)
     }
 }

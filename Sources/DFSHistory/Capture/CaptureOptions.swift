@@ -1,4 +1,5 @@
 import DFSModel
+import DFSStore
 import DFSSystem
 
 /// Decides what of a directory tree belongs to it.
@@ -31,19 +32,23 @@ package struct CaptureOptions: Sendable {
 
 /// Counters that a progress display reads while a capture runs.
 package final class CaptureProgress: Sendable {
-    package let files = Counter()
+    package let files: Counter
     package let bytes = Counter()
     /// Files that were opened and read.
     package let filesRead = Counter()
-    package let bytesRead = Counter()
+    package let bytesRead: Counter
 
-    package init() {}
+    /// Counts files found and bytes read into counters that a display already looks at.
+    package init(files: Counter = Counter(), bytesRead: Counter = Counter()) {
+        self.files = files
+        self.bytesRead = bytesRead
+    }
 }
 
 /// What a capture found.
 package struct CaptureResult: Sendable {
     package var root: TreeEntry
-    package var summary: TreeSummary
+    package var summary: TreeReference
     package var notes: CaptureNotes
     /// Rows for the stat cache, to be written once the ledger reaches this content.
     package var updates: [StatCache.Update]

@@ -35,7 +35,7 @@ package final class StatCache: Sendable {
 
     /// A directory as it was: its files in order of name, and the tree node it became.
     package struct Row: Sendable {
-        package let summary: TreeSummary
+        package let summary: TreeReference
         package let items: [Item]
     }
 
@@ -114,7 +114,7 @@ package final class StatCache: Sendable {
                 guard let item = item(&r) else { return nil }
                 items.append(item)
             }
-            let summary = TreeSummary(
+            let summary = TreeReference(
                 content: ContentDigest(content), tree: ObjectAddress(tree), files: files, bytes: bytes)
             return Row(summary: summary, items: items)
         }

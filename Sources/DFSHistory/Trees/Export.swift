@@ -14,6 +14,7 @@ package final class Export: Sendable {
     private let stack = WorkStack<Job>()
     package let files = Counter()
     package let bytes = Counter()
+    private let counting: (files: Counter, bytes: Counter)?
 
     private enum Job: Sendable {
         case directory(TreeEntry, Target)
@@ -39,7 +40,11 @@ package final class Export: Sendable {
         }
     }
 
-    package init(reader: TreeReader, threads: Int = Workers.processorCount) {
+    /// `counting`: counters of a display that are added to as well.
+    package init(
+        reader: TreeReader, threads: Int = Workers.processorCount, counting: (files: Counter, bytes: Counter)? = nil
+    ) {
+        self.counting = counting
         self.reader = reader
         self.threads = threads
     }
@@ -111,7 +116,7 @@ package final class Export: Sendable {
             withCName(entry.target) { target in withCName(entry.name) { symlinkat(target, directory, $0) } }
         }
         Self.setModified(directory, entry.name, entry.modified)
-        files.increment()
+        count(bytes: 0)
     }
 
     private func file(_ entry: TreeEntry, in directory: Int32) throws(DFSError) {
@@ -129,8 +134,14 @@ package final class Export: Sendable {
             fchmod(file.raw, mode_t(entry.mode))
         }
         Self.setModified(file.raw, nil, entry.modified)
+        count(bytes: Int(entry.size))
+    }
+
+    private func count(bytes count: Int) {
         files.increment()
-        bytes.increment(by: Int(entry.size))
+        bytes.increment(by: count)
+        counting?.files.increment()
+        counting?.bytes.increment(by: count)
     }
 
     private static func setModified(_ directory: Int32, _ name: [UInt8]?, _ time: Timestamp) {

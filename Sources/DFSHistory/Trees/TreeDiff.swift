@@ -11,6 +11,13 @@ package struct TreeChange: Sendable, Equatable {
     package let path: [UInt8]
     package let before: TreeEntry?
     package let after: TreeEntry?
+
+    package init(kind: Kind, path: [UInt8], before: TreeEntry?, after: TreeEntry?) {
+        self.kind = kind
+        self.path = path
+        self.before = before
+        self.after = after
+    }
 }
 
 /// Compares two trees by what the content digest covers: kind, executable bit, name, content. Equal subtrees are not read.

@@ -15,17 +15,23 @@ package final class PackChecker: Sendable {
 
     private let store: ObjectStore
     private let findings = Mutex<[Finding]>([])
-    package let bytes = Counter()
+    package let bytes: Counter
     package let packs = Counter()
 
-    package init(store: ObjectStore) { self.store = store }
+    package init(store: ObjectStore, bytes: Counter = Counter()) {
+        self.store = store
+        self.bytes = bytes
+    }
 
-    /// Checks that each pack has a sound table and the length it says; with `data`, also every byte.
-    package func check(_ ids: [PackID], data: Bool, threads: Int) throws(DFSError) -> [Finding] {
+    /// Checks that each pack has a sound table and the length it says; with `data`, also every byte; with `gaps`, what
+    /// no item covers.
+    package func check(
+        _ ids: [PackID], data: Bool, gaps: Bool = false, threads: Int
+    ) throws(DFSError) -> [Finding] {
         let stack = WorkStack<PackID>()
         stack.push(ids.reversed())
         try stack.run(threads: threads) { _, id throws(DFSError) in
-            self.check(id, data: data)
+            self.check(id, data: data, gaps: gaps)
             self.packs.increment()
         }
         return findings.withLock { $0 }.sorted { $0.pack < $1.pack }
@@ -35,7 +41,7 @@ package final class PackChecker: Sendable {
         findings.withLock { $0.append(Finding(pack: pack, what: what, damaged: damaged)) }
     }
 
-    private func check(_ id: PackID, data: Bool) {
+    private func check(_ id: PackID, data: Bool, gaps: Bool) {
         let index: PackIndex
         do { index = try store.readIndex(id) } catch {
             return report(id, "\(error.what): \(error.cause ?? "")", [])
@@ -50,10 +56,10 @@ package final class PackChecker: Sendable {
         if length != index.packLength {
             report(id, "\(key) has \(length) bytes, its table says \(index.packLength)", data ? [] : all)
         }
-        if data { checkBytes(id, index, min(length, index.packLength)) }
+        if data || gaps { checkBytes(id, index, min(length, index.packLength), items: data) }
     }
 
-    private func checkBytes(_ id: PackID, _ index: PackIndex, _ length: UInt64) {
+    private func checkBytes(_ id: PackID, _ index: PackIndex, _ length: UInt64, items readsItems: Bool) {
         let items = (0..<index.count).map { index[$0] }.sorted { $0.offset < $1.offset }
         let key = PackIndex.packKey(id)
         var damaged = [Digest](), end: UInt64 = 0, first: String?
@@ -63,6 +69,7 @@ package final class PackChecker: Sendable {
             for item in items {
                 if item.offset > end, try !isZero(pack, end..<item.offset) { dirtyGap = dirtyGap ?? end }
                 end = max(end, item.offset + UInt64(item.storedLength))
+                guard readsItems else { continue }
                 do {
                     _ = try store.read(item, of: id)
                 } catch {

@@ -52,40 +52,9 @@ package struct TreeEntry: Sendable, Equatable {
     }
 
     /// The directory itself as an entry without a name: what a version or a snapshot points to.
-    package static func root(_ summary: TreeSummary, modified: Timestamp, mode: UInt16 = 0o755) -> TreeEntry {
+    package static func root(_ summary: TreeReference, modified: Timestamp, mode: UInt16 = 0o755) -> TreeEntry {
         TreeEntry(
             name: [], kind: .directory, mode: mode, modified: modified, size: summary.bytes, files: summary.files,
             content: summary.content, address: summary.tree)
-    }
-}
-
-/// A tree and what is below it, as ledger events and records give it.
-package struct TreeSummary: Hashable, Sendable {
-    package var content: ContentDigest
-    package var tree: ObjectAddress
-    package var files: UInt64
-    package var bytes: UInt64
-
-    package init(content: ContentDigest, tree: ObjectAddress, files: UInt64, bytes: UInt64) {
-        self.content = content
-        self.tree = tree
-        self.files = files
-        self.bytes = bytes
-    }
-
-    package var json: JSONValue {
-        [
-            "content": .string(content.digest.text), "tree": .string(tree.digest.text), "files": .integer(Int64(files)),
-            "bytes": .integer(Int64(bytes)),
-        ]
-    }
-
-    /// `nil` when a member is missing or malformed.
-    package init?(_ json: JSONValue?) {
-        guard let json, let content = json["content"]?.digest, let tree = json["tree"]?.digest,
-            let files = json["files"]?.integer, let bytes = json["bytes"]?.integer, files >= 0, bytes >= 0
-        else { return nil }
-        self.init(
-            content: ContentDigest(content), tree: ObjectAddress(tree), files: UInt64(files), bytes: UInt64(bytes))
     }
 }

@@ -133,13 +133,16 @@ package struct PackIndex: Sendable {
         }
     }
 
-    package func find(_ digest: Digest) -> PackItem? {
+    package func find(_ digest: Digest) -> PackItem? { firstIndex(of: digest).map { self[$0] } }
+
+    /// Where the items with this digest begin; the pack of a single file has more than one of a repeated chunk.
+    package func firstIndex(of digest: Digest) -> Int? {
         var low = 0, high = count
         while low < high {
             let middle = (low + high) / 2
             if self[middle].digest < digest { low = middle + 1 } else { high = middle }
         }
         guard low < count, self[low].digest == digest else { return nil }
-        return self[low]
+        return low
     }
 }

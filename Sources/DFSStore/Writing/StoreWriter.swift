@@ -22,7 +22,7 @@ package final class StoreWriter: Sendable {
     }
 
     private static let shards = 64
-    private let claimed: [Mutex<Set<Digest>>]
+    private let claimed: [Shard]
     private let usedPacks = Mutex<Set<UInt32>>([])
     private let metadata: MetadataPack
     private let finished = Mutex<[PackIndex]>([])
@@ -35,7 +35,7 @@ package final class StoreWriter: Sendable {
 
     package init(store: ObjectStore) {
         self.store = store
-        claimed = (0..<Self.shards).map { _ in Mutex<Set<Digest>>([]) }
+        claimed = (0..<Self.shards).map { _ in Shard() }
         metadata = MetadataPack(store: store)
     }
 
@@ -44,19 +44,24 @@ package final class StoreWriter: Sendable {
 
     // MARK: Deduplication
 
+    /// A part of the set of digests, so that threads seldom wait for each other.
+    private final class Shard: Sendable { let digests = Mutex<Set<Digest>>([]) }
+
+    private func shard(of digest: Digest) -> Shard { claimed[Int(digest.words.0 % UInt64(Self.shards))] }
+
     func claim(_ digest: Digest) throws(DFSError) -> Claim {
-        let shard = claimed[Int(digest.words.0 % UInt64(Self.shards))]
-        if shard.withLock({ $0.contains(digest) }) { return .own }
+        let shard = shard(of: digest)
+        if shard.digests.withLock({ $0.contains(digest) }) { return .own }
         if let place = try store.table.place(of: digest) {
             noteUse(of: place.pack)
             return .known
         }
-        return shard.withLock { $0.insert(digest).inserted } ? .new : .own
+        return shard.digests.withLock { $0.insert(digest).inserted } ? .new : .own
     }
 
     func unclaim(_ digests: [Digest]) {
         for digest in digests {
-            claimed[Int(digest.words.0 % UInt64(Self.shards))].withLock { _ = $0.remove(digest) }
+            shard(of: digest).digests.withLock { _ = $0.remove(digest) }
         }
     }
 
@@ -64,7 +69,7 @@ package final class StoreWriter: Sendable {
 
     /// Says that content stored before is referred to again; `false` when it is not there.
     package func use(_ digest: Digest) throws(DFSError) -> Bool {
-        if claimed[Int(digest.words.0 % UInt64(Self.shards))].withLock({ $0.contains(digest) }) { return true }
+        if shard(of: digest).digests.withLock({ $0.contains(digest) }) { return true }
         guard let place = try store.table.place(of: digest) else { return false }
         noteUse(of: place.pack)
         return true
@@ -131,7 +136,9 @@ private final class MetadataPack: @unchecked Sendable {
     init(store: ObjectStore) { self.store = store }
 
     func append(_ object: [UInt8], _ digest: Digest) throws(DFSError) {
-        let frame = try Zstd.compress(object, level: store.parameters.zstdLevel)
+        let frame = try withBytes(of: object) { (bytes) throws(DFSError) in
+            try Zstd.compress(bytes, level: self.store.parameters.zstdLevel)
+        }
         try lock.hold { () throws(DFSError) in
             guard written.insert(digest).inserted else { return }
             let target: PackWriter

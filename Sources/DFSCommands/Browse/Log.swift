@@ -1,0 +1,190 @@
+import ArgumentParser
+import DFSHistory
+import DFSLedger
+import DFSModel
+import DFSStore
+
+/// `dfs log`: what was recorded, newest first.
+struct Log: DFSCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "log", abstract: "Show what was recorded, newest first.")
+
+    @Argument(help: "A dataset, a version of it to begin at, or code:PROJECT (default: everything).") var name: String?
+    @Option(help: "Only versions in which this path is new, changed or gone.") var path: String?
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        let repository = try context.repository()
+        let resolver = try context.resolver(repository)
+        guard let name else {
+            guard path == nil else {
+                throw DFSError(.usage, "--path needs a dataset", hint: "dfs log NAME --path \(path ?? "")")
+            }
+            try print(everything(resolver.state), repository, context)
+            return .done
+        }
+        switch try context.reference(name, resolver.state) {
+        case .dataset(let dataset, let selector, let inner):
+            let start = try resolver.version(dataset, selector)
+            let versions = (resolver.state.datasets[dataset]?.versions ?? []).prefix(start.number).reversed()
+            let below = try path.map { text throws(DFSError) in try Self.components(text) } ?? inner
+            let kept = try below.isEmpty ? Array(versions) : changes(Array(versions), below, repository)
+            let tags = resolver.state.datasets[dataset]?.tags ?? [:]
+            try print(kept.map { LogItem(dataset: dataset, version: $0, tags: tags) }, repository, context)
+        case .code(let project, let selector, _):
+            let last = try resolver.snapshot(project, selector)
+            let snapshots = (resolver.state.projects[project]?.snapshots ?? []).filter { $0.sequence <= last.sequence }
+            try print(snapshots.reversed().map { LogItem(project: project, snapshot: $0) }, repository, context)
+        case .run:
+            let run = try context.run(name, resolver)
+            try print(LogItem.ofRun(run), repository, context)
+        }
+        return .done
+    }
+
+    private static func components(_ text: String) throws(DFSError) -> [[UInt8]] {
+        let parts = ArgumentText.bytes(of: text).split(separator: UInt8(ascii: "/")).map(Array.init)
+        guard !parts.contains(Array("..".utf8)) else {
+            throw DFSError(
+                .usage, "--path \(text) goes up", cause: "it is a path inside the dataset", hint: "dfs log --help")
+        }
+        return parts.filter { $0 != Array(".".utf8) }
+    }
+
+    /// Versions, newest first, in which what stands at a path is not what stood there before.
+    private func changes(
+        _ versions: [VersionRecord], _ path: [[UInt8]], _ repository: Repository
+    ) throws(DFSError) -> [VersionRecord] {
+        var kept = [VersionRecord]()
+        var entries = [TreeEntry?]()
+        for version in versions {
+            entries.append(
+                try repository.reader.entry(at: path, below: .root(version.tree, modified: version.time)))
+        }
+        for (i, version) in versions.enumerated() {
+            let before = i + 1 < entries.count ? entries[i + 1] : nil
+            if entries[i]?.content != before?.content || entries[i]?.letter != before?.letter { kept.append(version) }
+        }
+        return kept
+    }
+
+    private func everything(_ state: LedgerState) -> [LogItem] {
+        var items = [LogItem]()
+        for (name, dataset) in state.datasets {
+            let tags = dataset.tags
+            items += dataset.versions.map { LogItem(dataset: name, version: $0, tags: tags) }
+        }
+        for (name, project) in state.projects {
+            items += project.snapshots.map { LogItem(project: name, snapshot: $0) }
+        }
+        for run in state.runs { items += LogItem.ofRun(run) }
+        return items.sorted { ($0.mark.sequence, $0.order) > ($1.mark.sequence, $1.order) }
+    }
+
+    private func print(_ items: [LogItem], _ repository: Repository, _ context: CommandContext) throws(DFSError) {
+        let list = context.output.list(of: LogRow.self)
+        for item in items {
+            // A text may have been removed; the entry still counts.
+            let fields = (try? repository.text(item.text)) ?? [:]
+            try list.add(LogRow(item: item, fields: fields))
+        }
+        try list.finish(whenEmpty: "nothing was recorded yet")
+    }
+}
+
+/// One recorded thing.
+private struct LogItem: Sendable {
+    let kind: String
+    /// The reference that shows it.
+    let reference: String
+    let tree: TreeReference?
+    let tags: [String]
+    let text: ObjectAddress?
+    let mark: EntryMark
+    let outcome: String?
+    /// Of things that one entry recorded.
+    let order: Int
+    let facts: [String: JSONValue]
+
+    init(dataset: String, version: VersionRecord, tags: [String: Int]) {
+        kind = "version"
+        reference = "\(dataset)@v\(version.number)"
+        tree = version.tree
+        self.tags = tags.filter { $0.value == version.number }.keys.sorted()
+        text = version.text
+        mark = version.mark
+        outcome = nil
+        order = 0
+        facts = ["dataset": .string(dataset), "version": .integer(Int64(version.number))]
+    }
+
+    init(project: String, snapshot: SnapshotRecord) {
+        kind = "snapshot"
+        reference = "code:\(project)@\(snapshot.id)"
+        tree = snapshot.tree
+        tags = []
+        text = nil
+        mark = snapshot.mark
+        outcome = nil
+        order = 0
+        facts = ["project": .string(project), "snapshot": .string(snapshot.id)]
+    }
+
+    private init(_ run: RunRecord, _ end: RunEnd?) {
+        kind = end == nil ? "run-started" : "run-ended"
+        reference = "run:\(run.id.short)"
+        tree = end?.outputs
+        tags = run.tags
+        text = end == nil ? run.text : nil
+        mark = end?.mark ?? run.mark
+        outcome = end?.outcome.rawValue ?? "started"
+        order = end == nil ? 1 : 2
+        facts = ["run": .string(run.id.description), "name": .string(RunName.of(run.id))]
+    }
+
+    /// Newest first.
+    static func ofRun(_ run: RunRecord) -> [LogItem] {
+        (run.end.map { [LogItem(run, $0)] } ?? []) + [LogItem(run, nil)]
+    }
+}
+
+private struct LogRow: Row {
+    static let schema = "dfs.log/1"
+    static let columns = [
+        Column("time"), Column("what"), Column("files", .right), Column("size", .right), Column("tags"), Column("key"),
+        Column("message"),
+    ]
+
+    let item: LogItem
+    let fields: [String: JSONValue]
+
+    var json: [String: JSONValue] {
+        var members = item.facts
+        members["type"] = .string(item.kind)
+        members["reference"] = .string(item.reference)
+        members["time"] = .string(item.mark.time.description)
+        members["entry"] = .integer(Int64(clamping: item.mark.sequence))
+        members["key"] = .string(item.mark.key.text)
+        members["tags"] = .array(item.tags.map { .string($0) })
+        if let tree = item.tree {
+            members["files"] = .integer(Int64(clamping: tree.files))
+            members["bytes"] = .integer(Int64(clamping: tree.bytes))
+            members["content"] = .string(tree.content.digest.text)
+        }
+        if let outcome = item.outcome { members["status"] = .string(outcome) }
+        if !fields.isEmpty { members["text"] = .object(fields) }
+        if let message = fields["message"] { members["message"] = message }
+        return members
+    }
+
+    var cells: [Cell] {
+        let message = fields["message"]?.string ?? item.outcome ?? ""
+        return [
+            .time(item.mark.time), .text(item.reference, .strong), item.tree.map { .number($0.files) } ?? .text(""),
+            item.tree.map { .size($0.bytes) } ?? .text(""), .text(item.tags.joined(separator: " "), .accent),
+            .text(item.mark.key.short, .dim), .text(message),
+        ]
+    }
+
+    var key: Cell { .text(item.reference) }
+}

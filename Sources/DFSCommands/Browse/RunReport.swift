@@ -1,0 +1,123 @@
+import DFSHistory
+import DFSLedger
+import DFSModel
+import DFSRuns
+
+/// What `dfs show` says of a run.
+struct RunReport: Report {
+    static let schema = "dfs.show/1"
+
+    let run: RunRecord
+    let facts: RunFacts
+    let record: JSONValue
+
+    static func make(_ run: RunRecord, _ repository: Repository, now: Timestamp) throws(DFSError) -> RunReport {
+        RunReport(
+            run: run, facts: RunFacts.make(run, repository, now: now),
+            record: try RunDocuments(repository: repository).record(of: run))
+    }
+
+    var json: [String: JSONValue] {
+        var members = facts.json
+        members["type"] = "run"
+        members["record"] = record
+        for (name, tree) in trees { if let tree { members[name] = tree.json } }
+        return members
+    }
+
+    private var trees: [(String, TreeReference?)] {
+        [("outputs", run.end?.outputs), ("work", run.end?.work), ("logs", run.end?.logs)]
+    }
+
+    func print(to output: Output) throws(DFSError) {
+        var fields: [(String, Cell)] = [
+            ("run", .text("\(run.id)  \(RunName.of(run.id))", .strong)), ("status", .text(facts.status, facts.role)),
+            ("started", .text(run.time.description)), ("duration", .text(facts.durationText)),
+        ]
+        if let end = run.end { fields.append(("ended", .text(end.time.description))) }
+        if let exit = record["result"]?["exit"] ?? record["result"]?["code"] {
+            fields.append(("exit", .text(exit.string ?? exit.canonicalText)))
+        }
+        fields.append(("command", .text(facts.command)))
+        for input in run.data {
+            let place = input.path.map { ", also at \($0)" } ?? ""
+            fields.append(
+                (
+                    "data/\(input.key)",
+                    .text("\(input.dataset)@v\(input.version)  \(input.content.digest.short)\(place)")
+                ))
+        }
+        fields.append(("code", .text("code:\(run.project)@\(run.snapshot)")))
+        for (name, tree) in trees {
+            guard let tree else { continue }
+            fields.append(
+                (
+                    name,
+                    .text(
+                        "\(Quantity.count(tree.files, "file")), \(ByteCount(tree.bytes))  run:\(run.id.short)/\(name)")
+                ))
+        }
+        if !run.tags.isEmpty { fields.append(("tags", .text(run.tags.joined(separator: " "), .accent))) }
+        fields += TextFields.cells(.object(facts.text))
+        fields.append(("entry", .text("\(run.sequence), signed by \(run.key.text)")))
+        try output.fields(fields)
+        try output.line()
+        for line in JSONText.lines(record) { try output.line(NameText.display(Array(line.utf8))) }
+    }
+}
+
+/// What lists and reports say of a run.
+struct RunFacts: Sendable {
+    let run: RunRecord
+    let status: String
+    let text: [String: JSONValue]
+    /// From the start to the end, or until now.
+    let milliseconds: Int64
+
+    static func make(_ run: RunRecord, _ repository: Repository, now: Timestamp) -> RunFacts {
+        let status = RunDocuments(repository: repository).status(of: run)
+        let end = run.end?.time ?? now
+        let nanoseconds = Int64(end.nanoseconds) - Int64(run.time.nanoseconds)
+        return RunFacts(
+            run: run, status: status, text: (try? repository.text(run.text)) ?? [:],
+            milliseconds: max(0, (end.seconds - run.time.seconds) * 1000 + nanoseconds / 1_000_000))
+    }
+
+    /// The command line, quoted for a shell; empty when its text is gone.
+    var command: String {
+        let value = text["command"] ?? text["arguments"]
+        if let words = value?.array {
+            return words.compactMap(\.string).map(ShellText.quote).joined(separator: " ")
+        }
+        return value?.string ?? ""
+    }
+
+    var durationText: String { Quantity.duration(milliseconds: milliseconds) }
+
+    var role: Style.Role {
+        switch status {
+        case "succeeded": .good
+        case "failed": .bad
+        case "running": .accent
+        default: .warning
+        }
+    }
+
+    var json: [String: JSONValue] {
+        var members: [String: JSONValue] = [
+            "run": .string(run.id.description), "name": .string(RunName.of(run.id)), "status": .string(status),
+            "started": .string(run.time.description), "milliseconds": .integer(milliseconds),
+            "project": .string(run.project), "snapshot": .string(run.snapshot), "key": .string(run.key.text),
+            "tags": .array(run.tags.map { .string($0) }), "command": text["command"] ?? text["arguments"] ?? .null,
+            "data": .array(
+                run.data.map { input in
+                    [
+                        "key": .string(input.key), "dataset": .string(input.dataset),
+                        "version": .integer(Int64(input.version)), "content": .string(input.content.digest.text),
+                    ]
+                }),
+        ]
+        if let end = run.end { members["finished"] = .string(end.time.description) }
+        return members
+    }
+}

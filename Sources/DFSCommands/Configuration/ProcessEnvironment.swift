@@ -1,0 +1,46 @@
+import DFSSystem
+import Glibc
+
+/// What a process is given by its caller. Read once; commands and tests hold a value, never the globals.
+package struct ProcessEnvironment: Sendable {
+    package var variables: [String: String]
+    /// Absolute.
+    package var workingDirectory: String
+    /// The user's home: `HOME`, else what the password database says; nil where neither names a directory.
+    package var home: String?
+    /// The configuration of the machine; elsewhere in tests.
+    package var systemConfiguration = "/etc/dfs/config.toml"
+
+    package init(variables: [String: String], workingDirectory: String, home: String?) {
+        self.variables = variables
+        self.workingDirectory = workingDirectory
+        self.home = home
+    }
+
+    package static func current() -> ProcessEnvironment {
+        var variables = [String: String]()
+        var next = environ
+        while let entry = next.pointee {
+            let text = String(cString: entry)
+            if let equals = text.firstIndex(of: "=") {
+                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            next = next.advanced(by: 1)
+        }
+        return ProcessEnvironment(
+            variables: variables, workingDirectory: Files.workingDirectory(), home: home(variables["HOME"]))
+    }
+
+    /// A variable that is set to something; an empty one counts as unset.
+    package subscript(name: String) -> String? {
+        guard let value = variables[name], !value.isEmpty else { return nil }
+        return value
+    }
+
+    private static func home(_ variable: String?) -> String? {
+        if let variable, variable.hasPrefix("/") { return variable }
+        guard let entry = getpwuid(getuid()), let directory = entry.pointee.pw_dir else { return nil }
+        let path = String(cString: directory)
+        return path.hasPrefix("/") && Files.isDirectory(path) ? path : nil
+    }
+}

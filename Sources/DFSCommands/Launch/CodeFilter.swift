@@ -1,0 +1,32 @@
+import DFSHistory
+import DFSModel
+import DFSRuns
+
+/// What of a project directory a snapshot takes: what the survey says, less the places where data is mounted.
+struct CodeFilter: CaptureFilter {
+    let exclusions: ExclusionTree
+    /// Slash-joined paths inside the project.
+    let mounted: Set<[UInt8]>
+
+    func includes(_ path: [UInt8], isDirectory: Bool) -> Bool {
+        if mounted.contains(path) { return false }
+        let components = path.split(separator: 0x2f).map { Array($0) }
+        return exclusions.shouldVisit(components, isDirectory: isDirectory)
+    }
+}
+
+/// What of a job's working files is recorded: not what the rules ignore, nor Python's caches.
+struct WorkFilter: CaptureFilter {
+    let exclusions: ExclusionTree?
+    let rules: IgnoreStack
+
+    func includes(_ path: [UInt8], isDirectory: Bool) -> Bool {
+        let components = path.split(separator: 0x2f).map { Array($0) }
+        guard let name = components.last, !name.elementsEqual("__pycache__".utf8),
+            !(name.suffix(4).elementsEqual(".pyc".utf8))
+        else { return false }
+        if let exclusions, !exclusions.shouldVisit(components, isDirectory: isDirectory) { return false }
+        let stack = rules
+        return !stack.isIgnored(path: components, isDirectory: isDirectory)
+    }
+}

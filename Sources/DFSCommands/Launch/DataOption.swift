@@ -1,0 +1,74 @@
+import DFSHistory
+import DFSLedger
+import DFSModel
+
+/// One `--data [KEY=]REF`, resolved.
+struct DataInput: Sendable {
+    let dataset: String
+    let version: VersionRecord
+    /// The name under `data/`.
+    let key: String
+    /// Where it appears besides, absolute.
+    let path: String?
+
+    var ledgerInput: RunInput {
+        RunInput(key: key, dataset: dataset, version: version.number, content: version.content, path: path)
+    }
+
+    /// The variable that names its directory: `DFS_DATA_FACES`.
+    var variable: String {
+        "DFS_DATA_"
+            + String(
+                decoding: key.uppercased().utf8.map { byte in
+                    (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) ? byte : UInt8(ascii: "_")
+                }, as: UTF8.self)
+    }
+
+    /// Resolves all options; keys must differ.
+    static func resolve(
+        _ options: [String], _ resolver: Resolver, absolute: (String) -> String
+    ) throws(DFSError) -> [DataInput] {
+        var inputs = [DataInput]()
+        for option in options {
+            let input = try resolve(option, resolver, absolute)
+            if let other = inputs.first(where: { $0.key == input.key }) {
+                throw DFSError(
+                    .usage, "two inputs have the key \(input.key)",
+                    cause: "\(other.dataset)@v\(other.version.number) and \(input.dataset)@v\(input.version.number)",
+                    hint: "dfs-run --data other=\(input.dataset)@v\(input.version.number) …")
+            }
+            inputs.append(input)
+        }
+        return inputs
+    }
+
+    private static func resolve(
+        _ option: String, _ resolver: Resolver, _ absolute: (String) -> String
+    ) throws(DFSError) -> DataInput {
+        var key: String?
+        var text = option
+        if let equals = option.firstIndex(of: "=") {
+            key = String(option[..<equals])
+            text = String(option[option.index(after: equals)...])
+        }
+        let reference = try resolver.parse(text)
+        guard case .dataset(let name, let selector, let inside) = reference else {
+            throw DFSError(.usage, "\(text) is not a dataset", hint: "dfs ls")
+        }
+        guard inside.isEmpty else {
+            throw DFSError(
+                .usage, "\(text) is a part of a dataset", cause: "a run takes whole versions",
+                hint: "dfs-run --data \(name) …")
+        }
+        let version = try resolver.version(name, selector)
+        let defaultKey = name.split(separator: "/").last.map(String.init) ?? name
+        guard let key, !key.isEmpty else {
+            return DataInput(dataset: name, version: version, key: defaultKey, path: nil)
+        }
+        guard key.contains("/") else { return DataInput(dataset: name, version: version, key: key, path: nil) }
+        let path = absolute(key)
+        return DataInput(
+            dataset: name, version: version, key: path.split(separator: "/").last.map(String.init) ?? defaultKey,
+            path: path)
+    }
+}

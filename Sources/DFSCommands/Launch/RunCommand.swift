@@ -1,0 +1,71 @@
+import ArgumentParser
+import DFSHistory
+import DFSLaunch
+import DFSLedger
+import DFSModel
+import DFSRuns
+import DFSSystem
+
+/// `dfs-run … COMMAND`: plan, record, mount, run, seal.
+struct RunCommand: DFSCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a command against frozen data and code, and record it (also: dfs-run).",
+        discussion: "Inside the run, /deepops/self is its directory: data/KEY, code, outputs.")
+
+    static var exitTable: ExitCode.Table { .launch }
+
+    @Option(
+        help: ArgumentHelp(
+            "Data of the run, repeatable. KEY with a slash is a path at which it appears.", valueName: "[KEY=]REF"))
+    var data: [String] = []
+
+    @Flag(help: "Run in the real directory instead of a snapshot of it.")
+    var inPlace = false
+
+    @Flag(help: "Hide ignored paths of the project instead of showing them read-only.")
+    var strict = false
+
+    @Option(help: "Given to the job as DFS_SEED (default: random).")
+    var seed: UInt32?
+
+    @Option(help: "A tag for the run.")
+    var tag: String?
+
+    @Option(help: "A note for the run.")
+    var note: String?
+
+    @Flag(help: "Leave {data}, {outputs} and {run} in the command as they are.")
+    var noExpand = false
+
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.")
+    var command: [String] = []
+
+    func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        let words = Array(command.first == "--" ? command.dropFirst() : command[...])
+        guard !words.isEmpty else {
+            throw DFSError(.usage, "there is no command to run", hint: "dfs-run -- python train.py")
+        }
+        let repository = try context.repository(creating: true)
+        let signer = try context.signer()
+        let project = try context.project()
+        let run = RunID(.make())
+        let live = LiveRun(storeRoot: repository.root, run: run)
+        // The server starts while code and host are looked at.
+        let view = try ViewServer.start(run: run, repository: repository, context: context)
+        do throws(DFSError) {
+            let plan = try RunPlanner(
+                context: context, repository: repository, project: project, command: words, options: self, run: run
+            ).plan()
+            let session = RunSession(
+                context: context, repository: repository, signer: signer, live: live, plan: plan, view: view)
+            let code = try session.run()
+            view.stop()
+            return code
+        } catch {
+            view.stop()
+            throw error
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import DFSChunking
+import DFSHistory
+import DFSLaunch
+import DFSLedger
+import DFSModel
+import DFSRuns
+import DFSStore
+import DFSSystem
+import Dispatch
+import Synchronization
+
+/// Resolves data, captures the code, looks at the host: all before anything starts.
+struct RunPlanner {
+    let context: CommandContext
+    let repository: Repository
+    let project: ProjectFile?
+    let command: [String]
+    let options: RunCommand
+    let run: RunID
+
+    private static let maximumWorkFile: UInt64 = 4 << 30
+
+    func plan() throws(DFSError) -> RunPlan {
+        let resolver = try context.resolver(repository)
+        let specs = options.data.isEmpty ? project?.run.data ?? [] : options.data
+        let inputs = try DataInput.resolve(specs, resolver) { context.absolute($0) }
+        let hostRecord = BackgroundHost(hostRequest())
+        let survey = try survey()
+        let name = projectName(survey.root)
+        let previous = resolver.state.projects[name]?.latest
+        let writer = StoreWriter(store: repository.objects)
+        let capture = try capture(survey, name, inputs, previous, writer)
+        let id = String(capture.summary.content.digest.hex.prefix(16))
+        let known = resolver.state.projects[name]?.snapshot(id)
+        return RunPlan(
+            run: run, inputs: inputs, survey: survey, project: name, code: known?.tree ?? capture.summary,
+            snapshot: id, isNewSnapshot: known == nil, codeNotes: capture.notes, codeUpdates: capture.updates,
+            codeWriter: writer, previousSnapshot: previous, host: hostRecord.wait(),
+            capabilities: Capabilities.probe(
+                scratch: repository.root + "/tmp", path: context.environment["PATH"] ?? "/usr/bin:/bin"),
+            seed: options.seed ?? UInt32.random(in: 0...UInt32.max), command: command, options: options,
+            maximumFileSize: project?.run.maximumFile?.value ?? Self.maximumWorkFile)
+    }
+
+    // MARK: Code
+
+    private func survey() throws(DFSError) -> CodeSurvey {
+        var options = CodeSurvey.Options(environment: context.environment.variables)
+        if let limit = project?.run.maximumFile?.value { options.maximumFileSize = limit }
+        let start = context.environment.workingDirectory
+        var survey = try CodeSurvey.survey(root: start, options: options)
+        if survey.facts.repository == nil, let project, start.hasPrefix(project.directory) {
+            survey = try CodeSurvey.survey(root: project.directory, options: options)
+        }
+        if survey.facts.repository == nil, survey.root == "/" || survey.root == context.environment.home {
+            throw DFSError(
+                .usage, "\(survey.root) is no project", cause: "all of it would be captured as code",
+                hint: "cd into the project's directory, then repeat the command")
+        }
+        return survey
+    }
+
+    private func projectName(_ root: String) -> String {
+        if let name = project?.projectName, ProjectName.problem(name) == nil { return name }
+        let base = root.split(separator: "/").last.map(String.init) ?? "root"
+        let cleaned = String(
+            decoding: base.utf8.map { byte -> UInt8 in
+                let good =
+                    (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+                    || byte == 0x2d || byte == 0x2e || byte == 0x5f
+                return good ? byte : UInt8(ascii: "-")
+            }.prefix(60), as: UTF8.self)
+        return ProjectName.problem(cleaned) == nil
+            ? cleaned : "project-" + cleaned.drop { !$0.isLetter && !$0.isNumber }
+    }
+
+    private func capture(
+        _ survey: CodeSurvey, _ name: String, _ inputs: [DataInput], _ previous: SnapshotRecord?,
+        _ writer: StoreWriter
+    ) throws(DFSError) -> CaptureResult {
+        let prefix = survey.root + "/"
+        let mounted = inputs.compactMap { input -> [UInt8]? in
+            guard let path = input.path, path.hasPrefix(prefix) else { return nil }
+            return Array(path.dropFirst(prefix.count).utf8)
+        }
+        let filter = CodeFilter(exclusions: survey.exclusions, mounted: Set(mounted))
+        return try context.progress.track("code of \(name)") { activity throws(DFSError) in
+            try Capture(
+                root: survey.root, writer: writer, reader: repository.reader,
+                cache: StatCache(index: repository.index, scope: "code/" + name),
+                previous: previous.map { TreeEntry.root($0.tree, modified: $0.time) },
+                options: CaptureOptions(threads: context.jobs, filter: filter, skipSpecial: true)
+            ).run()
+        }
+    }
+
+    // MARK: Host
+
+    private func hostRequest() -> HostRequest {
+        HostRequest(
+            arguments: command, environment: context.environment.variables,
+            workingDirectory: context.environment.workingDirectory, home: context.environment.home,
+            cacheDirectory: (try? context.directories.cache()).map { $0 + "/host" },
+            gpuHelper: [ServerProcess.executable, "__nvml"], hash: { Digest.of($0) })
+    }
+}
+
+/// The host's record, taken on a thread of its own.
+private final class BackgroundHost: Sendable {
+    private let result = Mutex<HostRecord?>(nil)
+    private let group = DispatchGroup()
+
+    init(_ request: HostRequest) {
+        DispatchQueue.global().async(group: group) { [self] in
+            let record = HostFacts.capture(request)
+            result.withLock { $0 = record }
+        }
+    }
+
+    func wait() -> HostRecord {
+        group.wait()
+        let nothing = HostRecord(
+            identity: .null, stable: .null, job: .null, volatile: ["unknown": "the capture did not end"])
+        return result.withLock { $0 } ?? nothing
+    }
+}

@@ -1,0 +1,281 @@
+import DFSHistory
+import DFSLaunch
+import DFSLedger
+import DFSModel
+import DFSRuns
+import DFSStore
+import DFSSystem
+import Glibc
+
+/// Records a planned run, runs it, and seals it.
+final class RunSession {
+    private let context: CommandContext
+    private let repository: Repository
+    private let signer: any Signer
+    private let live: LiveRun
+    private let plan: RunPlan
+    private let server: ViewServer
+
+    init(
+        context: CommandContext, repository: Repository, signer: any Signer, live: LiveRun, plan: RunPlan,
+        view: ViewServer
+    ) {
+        self.context = context
+        self.repository = repository
+        self.signer = signer
+        self.live = live
+        self.plan = plan
+        server = view
+    }
+
+    func run() throws(DFSError) -> ExitCode {
+        try live.make()
+        let state: LedgerState
+        do throws(DFSError) {
+            try writeJournal(started: nil, namespace: nil)
+            state = try record()
+        } catch {
+            try? live.remove()
+            throw error
+        }
+        context.output.say(plan.summary)
+        let view = try prepareView()
+        let (ending, result) = try start(view, state)
+        return try seal(view, ending, result)
+    }
+
+    // MARK: Recording
+
+    private func writeJournal(started: Timestamp?, namespace: String?) throws(DFSError) {
+        try live.writeJournal([
+            "format": "dfs.journal/1", "run": .string(plan.run.description), "launcher": try ProcessIdentity.own().json,
+            "started": .string((started ?? context.clock()).description),
+            "namespace": namespace.map { .string($0) } ?? .null,
+        ])
+    }
+
+    /// One entry: the snapshot where it is new, and the start of the run.
+    private func record() throws(DFSError) -> LedgerState {
+        let writer = plan.codeWriter
+        let stable = try writer.put(Self.hostPart("stable", plan.host.stable))
+        let job = try writer.put(Self.hostPart("job", plan.host.job))
+        let volatile = try writer.put(Self.hostPart("volatile", plan.host.volatile))
+        let record = try writer.put(planRecord(stable, job, volatile))
+        let codeRecord = try writer.put(codeRecord)
+        let text = try writer.put(TextObject(fields: texts).encoded)
+        let base = plan.isNewSnapshot ? plan.previousSnapshot.map { ($0.record.packs, $0.record.pack) } : nil
+        let finished = try writer.finish(base: base)
+        func reference(_ address: ObjectAddress) -> RecordReference {
+            RecordReference(record: address, packs: finished.packs, pack: finished.pack)
+        }
+        let plan = plan
+        try repository.append(by: signer) { state throws(DFSError) in
+            var events = [LedgerEvent]()
+            if state.projects[plan.project]?.snapshot(plan.snapshot) == nil {
+                events.append(
+                    .codeCaptured(
+                        .init(
+                            project: plan.project, snapshot: plan.snapshot, tree: plan.code,
+                            record: reference(codeRecord))))
+            }
+            events.append(
+                .runStarted(
+                    .init(
+                        run: plan.run, project: plan.project, snapshot: plan.snapshot,
+                        data: plan.inputs.map(\.ledgerInput), record: reference(record), text: text)))
+            if let tag = plan.options.tag {
+                events.append(.tagSet(.init(tag: tag, target: .run(plan.run), moved: false)))
+            }
+            return events
+        }
+        try repository.objects.learn(tables: finished.tables)
+        try StatCache(index: repository.index, scope: "code/" + plan.project).write(plan.codeUpdates)
+        return try repository.state()
+    }
+
+    /// Stored apart, so that what does not change from run to run is stored once.
+    private static func hostPart(_ name: String, _ facts: JSONValue) -> JSONValue {
+        ["format": "dfs.host/1", "part": .string(name), "facts": facts]
+    }
+
+    private func planRecord(
+        _ stable: ObjectAddress, _ job: ObjectAddress, _ volatile: ObjectAddress
+    ) -> JSONValue {
+        [
+            "format": "dfs.run/1", "run": .string(plan.run.description), "project": .string(plan.project),
+            "snapshot": .string(plan.snapshot), "code": plan.code.json,
+            "host": [
+                "stable": .string(stable.digest.text), "job": .string(job.digest.text),
+                "volatile": .string(volatile.digest.text),
+            ],
+            "data": .array(
+                plan.inputs.map { input in
+                    ["key": .string(input.key), "dataset": .string(input.dataset), "tree": input.version.tree.json]
+                }),
+            "seed": .integer(Int64(plan.seed)), "in-place": .bool(plan.options.inPlace),
+            "strict": .bool(plan.options.strict), "git": plan.survey.facts.json,
+            "environment-names": .array(
+                context.environment.variables.keys.sorted().map { .string($0) }),
+            "capabilities": plan.capabilities.json,
+        ]
+    }
+
+    private var codeRecord: JSONValue {
+        [
+            "format": "dfs.code/1", "project": .string(plan.project), "capture": plan.codeNotes.json,
+            "git": plan.survey.facts.json,
+            "left-out": .array(plan.survey.excluded.prefix(1000).map(\.json)),
+        ]
+    }
+
+    private var texts: [String: JSONValue] {
+        var fields = context.identity()
+        fields["arguments"] = .array(plan.command.map { .string(NameText.encode(ArgumentText.bytes(of: $0))) })
+        fields["directory"] = .string(context.environment.workingDirectory)
+        fields["project-directory"] = .string(plan.survey.root)
+        fields["identity"] = plan.host.identity
+        if let note = plan.options.note { fields["note"] = .string(note) }
+        return fields
+    }
+
+    // MARK: The view
+
+    /// Without FUSE or namespaces what would be mounted is copied.
+    private func prepareView() throws(DFSError) -> RunView {
+        let usesNamespace = plan.capabilities.namespace != .none
+        let history = usesNamespace ? server.path() : nil
+        var view = RunView(
+            plan: plan, live: live, environment: context.environment, history: history,
+            cacheRoot: try context.directories.cache())
+        if history == nil {
+            let cause = server.failure.map { $0.cause ?? $0.what } ?? plan.capabilities.userNamespace.reason
+            context.output.warn("data is copied for this run: \(cause ?? "no namespaces here")")
+            view.copiedData = try copyData(to: live.scratch + "/data")
+        }
+        if !plan.options.inPlace, history == nil || !plan.capabilities.overlay.isUsable { try copyCode(&view) }
+        return view
+    }
+
+    private func copyData(to folder: String) throws(DFSError) -> [String: String] {
+        try Files.makeDirectories(folder)
+        var copies = [String: String]()
+        for input in plan.inputs {
+            let target = folder + "/" + input.key
+            try Export(reader: repository.reader, threads: context.jobs).run(
+                .root(input.version.tree, modified: input.version.time), to: target)
+            copies[input.key] = target
+        }
+        return copies
+    }
+
+    private func copyCode(_ view: inout RunView) throws(DFSError) {
+        try Export(reader: repository.reader, threads: context.jobs).run(
+            .root(plan.code, modified: context.clock()), to: live.work)
+        view.copiedCode = live.work
+    }
+
+    // MARK: The job
+
+    private func start(
+        _ view: RunView, _ state: LedgerState
+    ) throws(DFSError) -> (Supervisor.Outcome, kind: String) {
+        let others = state.runs.map(\.id)
+        let outcome = try supervise(view.enterPlan(otherRuns: others))
+        guard case .failed(let failure) = outcome, failure.stage == .overlay, view.copiedCode == nil else {
+            return (outcome, view.workKind)
+        }
+        // The kernel refuses a writable layer here (the store may lie on an overlay itself): a copy stands in for it.
+        var view = view
+        try Files.removeTree(live.layer)
+        try Files.makeDirectories(live.work)
+        try copyCode(&view)
+        return (try supervise(view.enterPlan(otherRuns: others)), view.workKind)
+    }
+
+    private func supervise(_ enter: EnterPlan) throws(DFSError) -> Supervisor.Outcome {
+        let follower = LogFollower([
+            .init(path: RawPath(live.standardOutput), output: context.streams.output),
+            .init(path: RawPath(live.standardError), output: context.streams.error),
+        ])
+        defer { follower.finish() }
+        let supervisor = Supervisor(executable: ServerProcess.executable, arguments: ["dfs", "__enter"])
+        return try supervisor.run(enter) { _, namespace in
+            try? writeJournal(started: context.clock(), namespace: namespace)
+        }
+    }
+
+    // MARK: Sealing
+
+    private func seal(
+        _ view: RunView, _ outcome: Supervisor.Outcome, _ workKind: String
+    ) throws(DFSError) -> ExitCode {
+        var result: [String: JSONValue] = ["served": .string(view.served), "working-directory": .string(workKind)]
+        let state: RunOutcome
+        let code: Int32
+        switch outcome {
+        case .ended(let child):
+            result["child"] = child.json
+            code = child.exitStatus
+            state = Self.outcome(of: child.ending)
+        case .failed(let failure):
+            result["failure"] = [
+                "stage": .string(failure.stage.rawValue), "what": .string(failure.error.what),
+                "cause": failure.error.cause.map { .string($0) } ?? .null,
+            ]
+            code = failure.exitCode
+            state = .failed
+        }
+        result["exit"] = .integer(Int64(code))
+        var seal = RunSeal(repository: repository, live: live)
+        seal.workFilter = WorkFilter(
+            exclusions: workKind == "overlay" ? nil : plan.survey.exclusions, rules: ignoreRules())
+        seal.maximumFileSize = plan.maximumFileSize
+        let sealed = try seal.run(outcome: state, result: result, found: false, by: signer)
+        if case .failed(let failure) = outcome { throw Failed(failure: failure).error }
+        report(sealed, code)
+        return ExitCode(rawValue: code)
+    }
+
+    private struct Failed {
+        let failure: EnterFailure
+        var error: DFSError {
+            let code: DFSError.Code =
+                switch failure.exitCode {
+                case 126: .cannotExecute
+                case 127: .commandNotFound
+                case 123: .cannotServe
+                default: .launcher
+                }
+            return DFSError(
+                code, failure.error.what, cause: failure.error.cause, hint: failure.error.hint,
+                errno: failure.error.errno)
+        }
+    }
+
+    /// A job that somebody stopped is interrupted; one that crashed has failed.
+    private static func outcome(of ending: ChildResult.Ending) -> RunOutcome {
+        switch ending {
+        case .exited(let code): code == 0 ? .succeeded : .failed
+        case .signalled(let signal):
+            [SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT].contains(signal) ? .interrupted : .failed
+        }
+    }
+
+    /// The rules at the top of the project; git's own are in them.
+    private func ignoreRules() -> IgnoreStack {
+        let rules = [".gitignore", ".dfsignore"].compactMap { name in
+            (try? Files.read(plan.survey.root + "/" + name, limit: 1 << 20)).flatMap { $0 }.map { IgnoreRules($0) }
+        }
+        return IgnoreStack(rules)
+    }
+
+    private func report(_ sealed: RunSeal.Sealed, _ code: Int32) {
+        func part(_ name: String, _ tree: TreeReference) -> String {
+            "\(name) \(Quantity.count(Int(tree.files), "file")), \(ByteCount(tree.bytes))"
+        }
+        let end = code == 0 ? "" : " (exit \(code))"
+        context.output.say(
+            "run \(plan.name)\(end): \(part("outputs", sealed.outputs)); \(part("work", sealed.work)); dfs show run:\(plan.run.uuid.digits.suffix(8))"
+        )
+    }
+}

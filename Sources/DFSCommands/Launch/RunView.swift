@@ -1,0 +1,141 @@
+import DFSHistory
+import DFSLaunch
+import DFSLedger
+import DFSModel
+import DFSRuns
+import DFSSystem
+import Glibc
+
+/// What a job sees, and how it is told.
+struct RunView {
+    let plan: RunPlan
+    let live: LiveRun
+    let environment: ProcessEnvironment
+    /// Where the store is mounted on the host; `nil` without FUSE.
+    let history: String?
+    /// Copies that stand in for the mount.
+    var copiedData: [String: String] = [:]
+    var copiedCode: String?
+    let cacheRoot: String
+
+    static let deepops = "/deepops"
+    private static let visibleLimit = 512
+    private static let otherRuns = 1000
+
+    var isNamespaced: Bool { plan.capabilities.namespace != .none }
+    /// Where the job finds its run.
+    var runDirectory: String { isNamespaced ? "\(Self.deepops)/runs/\(plan.run)" : live.root }
+    var dataDirectory: String { isNamespaced ? runDirectory + "/data" : live.scratch + "/data" }
+    var outputs: String { runDirectory + "/outputs" }
+    var metrics: String { isNamespaced ? runDirectory + "/metrics.jsonl" : live.metrics }
+
+    /// `fuse`, or `copy` where there was no other way.
+    var served: String { history != nil && isNamespaced ? "fuse" : "copy" }
+    var workKind: String { plan.options.inPlace ? "in-place" : copiedCode != nil || !isNamespaced ? "copy" : "overlay" }
+
+    var placeholders: Placeholders {
+        var values = ["data": dataDirectory, "outputs": outputs, "run": plan.run.description]
+        for input in plan.inputs { values["data:" + input.key] = dataDirectory + "/" + input.key }
+        return Placeholders(values: values)
+    }
+
+    var workingDirectory: String {
+        let here = environment.workingDirectory
+        guard !isNamespaced, !plan.options.inPlace, here.hasPrefix(plan.survey.root) else { return here }
+        return live.work + here.dropFirst(plan.survey.root.count)
+    }
+
+    /// The job's environment: the caller's, and what tells it of the run.
+    var variables: [String: String] {
+        var out = environment.variables
+        out["DFS_RUN_ID"] = plan.run.description
+        out["DFS_RUN_DIR"] = runDirectory
+        out["DFS_DATA"] = dataDirectory
+        for input in plan.inputs { out[input.variable] = dataDirectory + "/" + input.key }
+        out["DFS_CODE"] = isNamespaced ? runDirectory + "/code" : live.work
+        out["DFS_OUTPUTS"] = outputs
+        out["DFS_METRICS"] = metrics
+        out["DFS_SEED"] = String(plan.seed)
+        // Both libraries write beside their data unless told otherwise, and the data is read-only.
+        if out["HF_DATASETS_CACHE"] == nil { out["HF_DATASETS_CACHE"] = cacheRoot + "/huggingface" }
+        if out["HDF5_USE_FILE_LOCKING"] == nil { out["HDF5_USE_FILE_LOCKING"] = "FALSE" }
+        return out
+    }
+
+    // MARK: The plan for the kernel
+
+    func enterPlan(otherRuns: [RunID]) -> EnterPlan {
+        let words = plan.options.noExpand ? plan.command : plan.command.map { placeholders.expand($0) }
+        var enter = EnterPlan(
+            namespace: plan.capabilities.namespace, uid: getuid(), gid: getgid(),
+            workingDirectory: RawPath(workingDirectory),
+            environment: variables.map { ArgumentText.bytes(of: $0.key + "=" + $0.value) },
+            arguments: words.map { ArgumentText.bytes(of: $0) })
+        enter.standardOutput = RawPath(live.standardOutput)
+        enter.standardError = RawPath(live.standardError)
+        if isNamespaced { enter.steps = skeleton(otherRuns) + projectSteps() + dataPaths() }
+        return enter
+    }
+
+    private func dataSource(_ input: DataInput) -> RawPath {
+        if let copy = copiedData[input.key] { return RawPath(copy) }
+        return RawPath("\(history ?? "")/datasets/\(input.dataset)/v\(input.version.number)")
+    }
+
+    private func skeleton(_ otherRuns: [RunID]) -> [EnterPlan.Step] {
+        let root = Self.deepops
+        var steps: [EnterPlan.Step] = [
+            .skeleton(at: RawPath(root)), .directory(RawPath(runDirectory)), .directory(RawPath(dataDirectory)),
+            .symlink(RawPath(root + "/self"), target: Array("runs/\(plan.run)".utf8)),
+            .bind(source: RawPath(live.outputs), at: RawPath(outputs), .writable),
+            .bind(source: RawPath(live.metrics), at: RawPath(metrics), .writable),
+            .bind(source: RawPath(live.logs), at: RawPath(runDirectory + "/logs"), .readOnly),
+        ]
+        for input in plan.inputs {
+            steps.append(.bind(source: dataSource(input), at: RawPath(dataDirectory + "/" + input.key), .readOnly))
+        }
+        if let code = codeSource {
+            steps.append(.bind(source: code, at: RawPath(runDirectory + "/code"), .readOnly))
+        }
+        guard let history else { return steps }
+        steps.append(.bind(source: RawPath(history), at: RawPath(root + "/history"), .readOnly))
+        for name in ["datasets", "code", ".dfs"] {
+            steps.append(.symlink(RawPath("\(root)/\(name)"), target: Array("history/\(name)".utf8)))
+        }
+        for run in otherRuns.suffix(Self.otherRuns) where run != plan.run {
+            steps.append(.symlink(RawPath("\(root)/runs/\(run)"), target: Array("../history/runs/\(run)".utf8)))
+        }
+        return steps
+    }
+
+    private var codeSource: RawPath? {
+        if let history { return RawPath("\(history)/code/\(plan.project)/\(plan.snapshot)") }
+        return copiedCode.map { RawPath($0) }
+    }
+
+    private func projectSteps() -> [EnterPlan.Step] {
+        let root = RawPath(plan.survey.root)
+        if plan.options.inPlace { return [] }
+        var steps = [EnterPlan.Step]()
+        if let copiedCode {
+            steps.append(.bind(source: RawPath(copiedCode), at: root, .scratch))
+        } else if let lower = codeSource {
+            steps.append(.overlay(at: root, lower: [lower], layer: RawPath(live.layer)))
+        }
+        if !plan.options.strict { steps.append(.visible(real: root, at: root, paths: visiblePaths)) }
+        return steps
+    }
+
+    /// What of the real project shows read-only through the snapshot. Python's caches would hide the job's own.
+    var visiblePaths: [[UInt8]] {
+        Array(
+            plan.survey.excluded(pythonCaches: false).filter { $0.reason != .tooLarge }.map(\.path).prefix(
+                Self.visibleLimit))
+    }
+
+    private func dataPaths() -> [EnterPlan.Step] {
+        plan.inputs.compactMap { input in
+            input.path.map { .bind(source: dataSource(input), at: RawPath($0), .readOnly) }
+        }
+    }
+}

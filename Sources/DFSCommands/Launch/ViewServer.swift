@@ -1,0 +1,58 @@
+import DFSHistory
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// The FUSE mount that one run's view is made of, at a private place of the host.
+final class ViewServer {
+    private let starting: ServerProcess.Starting?
+    private var server: ServerProcess?
+    private let mountpoint: String
+    /// Why there is none.
+    private(set) var failure: DFSError?
+
+    private init(starting: ServerProcess.Starting?, mountpoint: String, failure: DFSError?) {
+        self.starting = starting
+        self.mountpoint = mountpoint
+        self.failure = failure
+    }
+
+    /// Starts serving; does not wait. A host without FUSE is no error: the data is copied then.
+    static func start(run: RunID, repository: Repository, context: CommandContext) throws(DFSError) -> ViewServer {
+        let mountpoint = try context.directories.runtime() + "/views/" + run.description
+        do throws(DFSError) {
+            try Files.makeDirectories(mountpoint, mode: 0o700)
+            var request = ServeRequest(
+                store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
+            request.endsWithParent = true
+            request.threads = 4
+            request.log = try context.directories.cache() + "/\(repository.id)/view.log"
+            return ViewServer(starting: try ServerProcess.start(request), mountpoint: mountpoint, failure: nil)
+        } catch { return ViewServer(starting: nil, mountpoint: mountpoint, failure: error) }
+    }
+
+    /// The mountpoint once it serves; `nil`, with `failure` set, when it cannot.
+    func path() -> String? {
+        if server != nil { return mountpoint }
+        guard let starting, failure == nil else { return nil }
+        do {
+            server = try starting.waitUntilServing()
+            return mountpoint
+        } catch {
+            failure = error
+            return nil
+        }
+    }
+
+    func stop() {
+        if let server { server.stop() } else { starting?.child.terminate() }
+        rmdir(mountpoint)
+    }
+}
+
+extension ChildProcess {
+    fileprivate func terminate() {
+        kill(pid, SIGTERM)
+        if !wait(milliseconds: 2000) { kill(pid, SIGKILL) }
+    }
+}

@@ -1,0 +1,80 @@
+import ArgumentParser
+import DFSFuse
+import DFSHistory
+import DFSModel
+import DFSSystem
+import Glibc
+
+enum ServeChoice: String, ExpressibleByArgument, CaseIterable {
+    case auto, stateless
+}
+
+/// `dfs mount [PATH]`: the whole store as a directory. Returns once it serves.
+struct MountCommand: DFSCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mount", abstract: "Show the whole store as a directory; returns once it serves.")
+
+    @Argument(help: "An empty directory (default: /deepops where it may be mounted on, else ~/deepops).")
+    var path: String?
+
+    @Option(help: "How files are served. auto chooses; this version serves stateless.")
+    var serve: ServeChoice = .auto
+
+    @Flag(help: "Serve in this process and stay.")
+    var foreground = false
+
+    @Flag(help: "Let other users in, as far as the store's own permissions would.")
+    var allowOther = false
+
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        let repository = try context.repository()
+        let mountpoint = try context.mountpoint(path)
+        let registry = try context.mountRegistry()
+        try Self.clearStale(mountpoint, registry)
+        var request = ServeRequest(
+            store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
+        request.allowOther = allowOther
+        request.registry = registry.directory
+        if foreground { return try stay(request, context) }
+        request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
+        let server = try ServerProcess.start(request).waitUntilServing()
+        try context.output.report(MountReport(mountpoint: mountpoint, store: repository.root, pid: server.child.pid))
+        return .done
+    }
+
+    private func stay(_ request: ServeRequest, _ context: CommandContext) throws(DFSError) -> ExitCode {
+        let output = context.output
+        let code = Serve.run(request) { message in output.say(message) }
+        return ExitCode(rawValue: code)
+    }
+
+    /// Takes away a mount of ours whose daemon is dead; the kernel answers ENOTCONN there and would for ever.
+    static func clearStale(_ mountpoint: String, _ registry: MountRegistry) throws(DFSError) {
+        guard let mount = try MountTable.mount(at: mountpoint), mount.isOurs else { return }
+        let record = registry.record(mountpoint)
+        var isDead = record.map { (try? $0.server.liveness()) == .dead } ?? false
+        if !isDead { isDead = try MountTable.isStale(mount) }
+        guard isDead else { return }
+        MountTable.abort(mount)
+        try MountTable.unmount(mountpoint, lazy: true)
+        registry.remove(mountpoint)
+    }
+}
+
+private struct MountReport: Report {
+    static let schema = "dfs.mount/1"
+    let mountpoint: String
+    let store: String
+    let pid: Int32
+
+    var json: [String: JSONValue] {
+        [
+            "mountpoint": .string(mountpoint), "store": .string(store), "pid": .integer(Int64(pid)),
+            "serve": "stateless",
+        ]
+    }
+
+    func print(to output: Output) throws(DFSError) { try output.line(mountpoint) }
+}

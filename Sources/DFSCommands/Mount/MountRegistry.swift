@@ -1,0 +1,83 @@
+import DFSChunking
+import DFSFuse
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// Which process serves which mount: one small file each, in the user's runtime directory.
+struct MountRegistry: Sendable {
+    let directory: String
+
+    struct Record: Sendable {
+        let mountpoint: String
+        let store: String
+        let server: ProcessIdentity
+        let started: Timestamp
+        let serve: String
+        let log: String?
+    }
+
+    private func path(_ mountpoint: String) -> String {
+        directory + "/" + Digest.of(Array(mountpoint.utf8)).hex.prefix(16) + ".json"
+    }
+
+    /// Registers this process as the server of a mount.
+    func add(_ request: ServeRequest) throws(DFSError) {
+        try Files.makeDirectories(directory, mode: 0o700)
+        let json: JSONValue = [
+            "mountpoint": .string(request.mountpoint), "store": .string(request.store),
+            "server": try ProcessIdentity.own().json, "started": .string(Clock.now().description),
+            "serve": "stateless", "log": request.log.map { .string($0) } ?? .null,
+        ]
+        let file = try DurableFile(temporaryDirectory: directory, mode: 0o600)
+        try file.append(json.canonicalBytes)
+        try file.replace(path(request.mountpoint))
+    }
+
+    func remove(_ mountpoint: String) { unlink(path(mountpoint)) }
+
+    func record(_ mountpoint: String) -> Record? { read(path(mountpoint)) }
+
+    func all() -> [Record] {
+        guard let names = try? DirectoryListing.names(of: directory) else { return [] }
+        return names.compactMap { name in
+            let text = String(decoding: name, as: UTF8.self)
+            return text.hasSuffix(".json") ? read(directory + "/" + text) : nil
+        }
+    }
+
+    private func read(_ path: String) -> Record? {
+        guard let bytes = try? Files.read(path, limit: 1 << 16), let json = try? JSONValue.parse(bytes),
+            let mountpoint = json["mountpoint"]?.string, let store = json["store"]?.string,
+            let server = json["server"].flatMap({ ProcessIdentity(json: $0) }),
+            let started = json["started"]?.string.flatMap({ Timestamp(stored: $0) })
+        else { return nil }
+        return Record(
+            mountpoint: mountpoint, store: store, server: server, started: started,
+            serve: json["serve"]?.string ?? "stateless", log: json["log"]?.string)
+    }
+}
+
+extension CommandContext {
+    func mountRegistry() throws(DFSError) -> MountRegistry {
+        MountRegistry(directory: try directories.runtime() + "/mounts")
+    }
+
+    /// The mountpoint that was given, or the default one.
+    func mountpoint(_ path: String?) throws(DFSError) -> String {
+        if let path { return MountTable.canonical(absolute(path)) }
+        return MountTable.canonical(try defaultMountpoint())
+    }
+
+    /// `/deepops` where it may be mounted on (root makes it), else `~/deepops`, which is made.
+    func defaultMountpoint() throws(DFSError) -> String {
+        let shared = "/deepops"
+        if geteuid() == 0, !Files.exists(shared) { mkdir(shared, 0o755) }
+        if Files.isDirectory(shared), access(shared, W_OK) == 0 { return shared }
+        guard let home = environment.home else {
+            throw DFSError(.usage, "there is no default mountpoint", cause: "HOME is not set", hint: "dfs mount PATH")
+        }
+        try Files.makeDirectories(home + "/deepops", mode: 0o755)
+        return home + "/deepops"
+    }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import DFSFuse
+import DFSModel
+import DFSSystem
+
+/// `dfs mounts`: the mounts of this user, and whether they serve.
+struct Mounts: DFSCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mounts", abstract: "List mounts and how they serve.")
+
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        let registry = try context.mountRegistry()
+        let standing = try MountTable.mounts()
+        var rows = [MountRow]()
+        for record in registry.all() {
+            let isMounted = standing.contains { $0.mountpoint == record.mountpoint && $0.isOurs }
+            let isAlive = try record.server.liveness() == .alive
+            if !isMounted, !isAlive {
+                registry.remove(record.mountpoint)
+                continue
+            }
+            let requests = isAlive && isMounted ? Self.requests(record.mountpoint) : nil
+            rows.append(
+                MountRow(
+                    record: record, state: isAlive ? (isMounted ? "serving" : "unmounted") : "dead",
+                    age: max(0, context.clock().seconds - record.started.seconds), requests: requests))
+        }
+        try context.output.list(rows, whenEmpty: "nothing is mounted; dfs mount does it")
+        return .done
+    }
+
+    /// All requests that the kernel sent. Only asked of a server that is alive.
+    private static func requests(_ mountpoint: String) -> JSONValue? {
+        guard let bytes = try? Files.read(mountpoint + "/.dfs/stats", limit: 1 << 20) else { return nil }
+        return try? JSONValue.parse(bytes)
+    }
+}
+
+private struct MountRow: Row {
+    static let schema = "dfs.mounts/1"
+    static let columns = [
+        Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("STATE"),
+    ]
+
+    let record: MountRegistry.Record
+    let state: String
+    let age: Int64
+    let requests: JSONValue?
+
+    var cells: [Cell] {
+        [
+            .text(record.mountpoint), .text(record.store), .text(record.serve), .text("\(record.server.pid)"),
+            .text(state, state == "serving" ? .plain : .bad),
+        ]
+    }
+
+    var json: [String: JSONValue] {
+        [
+            "mountpoint": .string(record.mountpoint), "store": .string(record.store), "serve": .string(record.serve),
+            "why": "the one way this version has", "pid": .integer(Int64(record.server.pid)),
+            "state": .string(state), "started": .string(record.started.description), "seconds": .integer(age),
+            "log": record.log.map { .string($0) } ?? .null, "stats": requests ?? .null,
+        ]
+    }
+}

@@ -1,0 +1,111 @@
+import CLinux
+import DFSFuse
+import DFSHistory
+import DFSModel
+import DFSSystem
+import DFSVirtual
+import Dispatch
+import Glibc
+
+/// The process behind a mount: `dfs __serve REQUEST`. Serves until it is unmounted or told to end.
+enum Serve {
+    /// Memory for nodes and chunks; with the directory table and libfuse's buffers the process stays below 150 MiB.
+    private static let cacheBytes = 48 << 20
+
+    static func run(arguments: [String]) -> Int32 {
+        guard let text = arguments.first, let json = try? JSONValue.parse(text), let request = ServeRequest(json) else {
+            return ExitCode.usage.rawValue
+        }
+        return run(request) { message in log(message) }
+    }
+
+    /// `told` receives what happens.
+    static func run(_ request: ServeRequest, told: @escaping @Sendable (String) -> Void) -> Int32 {
+        // Blocked before any thread exists, so that only the one that waits for them gets them.
+        let signals = blockSignals()
+        if request.endsWithParent {
+            _ = clinux_prctl(1, UInt(SIGTERM))
+            if getppid() != request.parent { return ExitCode.launcher.rawValue }
+        }
+        let server: FuseServer
+        do throws(DFSError) {
+            server = try start(request, told)
+        } catch {
+            answer(request.answer, error)
+            told("cannot serve \(request.mountpoint): \(error.what)")
+            return ExitCode(error.code).rawValue
+        }
+        watch(signals, server)
+        let registry = request.registry.map { MountRegistry(directory: $0) }
+        try? registry?.add(request)
+        answer(request.answer, nil)
+        told("serving \(request.store) on \(server.mountpoint)")
+        server.serve()
+        registry?.remove(request.mountpoint)
+        told("ended")
+        return 0
+    }
+
+    private static func start(
+        _ request: ServeRequest, _ told: @escaping @Sendable (String) -> Void
+    ) throws(DFSError) -> FuseServer {
+        guard chdir("/") == 0 else { throw System.error(errno, "cannot change to /") }
+        let repository = try Repository.open(
+            at: request.store, cacheRoot: request.cacheRoot, cacheBytes: cacheBytes)
+        _ = try repository.state()
+        let tree = VirtualTree(
+            history: RepositoryHistory(repository), content: RepositoryContent(repository),
+            options: VirtualTree.Options(
+                version: Root.version, rootMode: request.allowOther ? try rootMode(request.store) : 0o555,
+                capacityPath: request.store))
+        let server = try FuseServer(
+            tree: tree,
+            options: MountOptions(
+                mountpoint: request.mountpoint, fsname: "dfs:" + request.store, allowOther: request.allowOther,
+                threads: request.threads), log: told)
+        try server.mount()
+        return server
+    }
+
+    /// A mount that others may enter shows no more than the store's own directory would.
+    private static func rootMode(_ store: String) throws(DFSError) -> UInt16 {
+        let mode = try FileStatus.of(path: store, following: true)?.mode ?? 0o700
+        return mode & 0o555
+    }
+
+    private static func blockSignals() -> sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        signal(SIGPIPE, SIG_IGN)
+        return set
+    }
+
+    private static func watch(_ signals: sigset_t, _ server: FuseServer) {
+        DispatchQueue(label: "dfs.serve.signals").async {
+            var set = signals
+            var number: Int32 = 0
+            sigwait(&set, &number)
+            server.stop()
+        }
+    }
+
+    private static func answer(_ descriptor: Int32, _ error: DFSError?) {
+        guard descriptor >= 0 else { return }
+        let fd = OwnedDescriptor(adopting: descriptor)
+        var members = [String: JSONValue]()
+        if let error {
+            members["code"] = .string(error.code.rawValue)
+            members["what"] = .string(error.what)
+            if let cause = error.cause { members["cause"] = .string(cause) }
+            if let hint = error.hint { members["hint"] = .string(hint) }
+        }
+        try? Files.write(JSONValue.object(members).canonicalBytes, to: fd.raw, what: "the answer")
+    }
+
+    private static func log(_ message: String) {
+        let line = "\(Clock.now().short) [\(getpid())] \(message)\n"
+        try? Files.write(Array(line.utf8), to: 2, what: "the log")
+    }
+}

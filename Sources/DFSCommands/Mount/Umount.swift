@@ -1,0 +1,56 @@
+import ArgumentParser
+import DFSFuse
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// `dfs umount [PATH]`: ends a mount and its server.
+struct Umount: DFSCommand {
+    static let configuration = CommandConfiguration(commandName: "umount", abstract: "End a mount.")
+
+    @Argument(help: "The mountpoint (default: as for dfs mount).")
+    var path: String?
+
+    @Flag(help: "Take it out of sight at once, though programs still use it.")
+    var lazy = false
+
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        let registry = try context.mountRegistry()
+        let mine = registry.all().map(\.mountpoint)
+        let mountpoint = path == nil && mine.count == 1 ? mine[0] : try context.mountpoint(path)
+        guard let mount = try MountTable.mount(at: mountpoint) else {
+            registry.remove(mountpoint)
+            throw DFSError(.noReference, "nothing is mounted on \(mountpoint)", hint: "dfs mounts")
+        }
+        guard mount.isOurs else {
+            throw DFSError(
+                .refused, "\(mountpoint) is not a mount of a store", cause: "it is \(mount.type) of \(mount.fsname)",
+                hint: "umount \(mountpoint)")
+        }
+        try MountCommand.clearStale(mountpoint, registry)
+        guard try MountTable.mount(at: mountpoint)?.isOurs == true else { return .done }
+        let server = registry.record(mountpoint)?.server
+        do throws(DFSError) { try MountTable.unmount(mountpoint, lazy: lazy) } catch {
+            guard error.errno == EBUSY else { throw error }
+            throw DFSError(
+                .operational, error.what, cause: error.cause, hint: "dfs umount --lazy \(mountpoint)", errno: EBUSY)
+        }
+        try waitForEnd(of: server, mountpoint)
+        registry.remove(mountpoint)
+        return .done
+    }
+
+    private func waitForEnd(of server: ProcessIdentity?, _ mountpoint: String) throws(DFSError) {
+        guard let server, !lazy else { return }
+        for _ in 0..<500 {
+            if try server.liveness() == .dead { return }
+            usleep(10_000)
+        }
+        throw DFSError(
+            .operational, "the server of \(mountpoint) (process \(server.pid)) has not ended",
+            cause: "the mount is gone; something in another mount namespace may still use it",
+            hint: "kill \(server.pid)")
+    }
+}

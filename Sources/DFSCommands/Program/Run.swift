@@ -1,0 +1,30 @@
+import DFSLaunch
+import DFSModel
+import DFSRuns
+import Glibc
+
+/// The whole program: reads `arguments` (the program's name first), does what they say, returns the exit code.
+///
+/// `dfs` and `dfs-run` are this call; what a test wants to vary is in `Invocation`.
+package func run(arguments: [String]) -> Int32 {
+    if arguments.count > 1, let hidden = HiddenCommands.table[arguments[1]] {
+        return hidden(Array(arguments.dropFirst(2)))
+    }
+    // A reader that goes away is an error of the write (EPIPE), not the end of the process.
+    signal(SIGPIPE, SIG_IGN)
+    let hooks = CleanupHooks()
+    Interruption.install(hooks)
+    return Invocation(arguments: Array(arguments.dropFirst()), environment: .current(), hooks: hooks).run()
+}
+
+/// Commands that this program calls itself with. They run before anything is parsed or any thread is made.
+enum HiddenCommands {
+    static let table: [String: @Sendable ([String]) -> Int32] = [
+        "__enter": { arguments in Enter.run(planFile: arguments.first ?? "") },
+        "__nvml": { arguments in
+            print(NVML.captureJSON(library: arguments.first ?? "libnvidia-ml.so.1").canonicalText)
+            return 0
+        },
+        "__serve": Serve.run(arguments:),
+    ]
+}

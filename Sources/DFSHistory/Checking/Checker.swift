@@ -1,0 +1,126 @@
+import DFSChunking
+import DFSLedger
+import DFSModel
+import DFSRemote
+import DFSStore
+import DFSSystem
+import Synchronization
+
+/// Checks a store against its formats and its ledger: what `dfs verify` does.
+///
+/// Trusts nothing of the host's index but as a place to look first: every object is checked against its digest.
+package final class Checker: Sendable {
+    package struct Problem: Sendable, Hashable {
+        package let what: String
+        /// Versions, snapshots and runs that need what is damaged, and paths in them.
+        package var affects: [String] = []
+    }
+
+    package struct Report: Sendable {
+        package var entries = 0
+        package var packs = 0
+        package var objects = 0
+        package var bytes = 0
+        package var problems: [Problem] = []
+        /// Packs that no entry names: left by interrupted commits, or somebody's commit in progress.
+        package var unreferenced = 0
+    }
+
+    private let repository: Repository
+    private let threads: Int
+    private let packChecker: PackChecker
+    /// Bytes read so far, for a progress display.
+    package var bytes: Counter { packChecker.bytes }
+
+    /// `bytes` counts what is read.
+    package init(repository: Repository, threads: Int = Workers.processorCount, bytes: Counter = Counter()) {
+        self.repository = repository
+        self.threads = threads
+        packChecker = PackChecker(store: repository.objects, bytes: bytes)
+    }
+
+    /// Looks at the ledger, every pack that an entry names, and every tree. With `data`, at every byte; with `files`, also at
+    /// the digest of every file that has a recipe.
+    package func run(data: Bool, files: Bool = false) throws(DFSError) -> Report {
+        var report = Report()
+        let state = try ledger(&report)
+        var packs = Set<PackID>()
+        for set in state.packSets {
+            do {
+                packs.formUnion(try packSet(set))
+            } catch {
+                report.problems.append(problem(error, "entry \(set.sequence)"))
+                packs.insert(set.pack)
+            }
+        }
+        report.packs = packs.count
+        let findings = try packChecker.check(packs.sorted(), data: data, threads: threads)
+        report.bytes = packChecker.bytes.current
+        var trees = TreeCheck(
+            repository: repository, damaged: Set(findings.flatMap(\.damaged)), files: files)
+        for subject in subjects(state) { trees.check(subject.tree, subject.name) }
+        report.objects = trees.objects
+        for finding in findings {
+            report.problems.append(Problem(what: finding.what, affects: trees.affected(by: finding.damaged)))
+        }
+        report.problems += trees.problems
+        report.unreferenced = try unreferenced(packs)
+        return report
+    }
+
+    private func ledger(_ report: inout Report) throws(DFSError) -> LedgerState {
+        guard let bytes = try repository.backend.get(StoreDescription.key, limit: 1 << 20) else {
+            throw DFSError(.noStore, "\(repository.root) lost its \(StoreDescription.key)")
+        }
+        let verifier = LedgerVerifier(
+            backend: repository.backend, store: repository.id, storeFileDigest: Digest.of(bytes))
+        let ledger = try verifier.verify(texts: { digest throws(DFSError) in
+            do { return try self.repository.objects.object(ObjectAddress(digest), what: "a text") } catch {
+                return nil
+            }
+        })
+        report.entries = ledger.entries
+        for finding in ledger.problems {
+            let place = finding.sequence == 0 ? "ledger" : "ledger entry \(finding.sequence)"
+            report.problems.append(Problem(what: "\(place): \(finding.what)"))
+        }
+        for stray in ledger.strays { report.problems.append(Problem(what: "\(stray) is no ledger entry")) }
+        return ledger.state
+    }
+
+    /// Reads a pack set without trusting what was read of it before.
+    private func packSet(_ mark: PackSetMark) throws(DFSError) -> Set<PackID> {
+        try repository.objects.learn([mark.pack])
+        let set = try PackSet.decode(try repository.objects.object(mark.packs, what: "a pack set"))
+        return Set(set.added).union([mark.pack])
+    }
+
+    private func subjects(_ state: LedgerState) -> [(tree: TreeReference, name: String)] {
+        var out = [(tree: TreeReference, name: String)]()
+        for name in state.datasetNames {
+            for version in state.datasets[name]?.versions ?? [] {
+                out.append((version.tree, "\(name)@v\(version.number)"))
+            }
+        }
+        for name in state.projectNames {
+            for snapshot in state.projects[name]?.snapshots ?? [] {
+                out.append((snapshot.tree, "code:\(name)@\(snapshot.id)"))
+            }
+        }
+        for run in state.runs {
+            let parts = [("outputs", run.end?.outputs), ("work", run.end?.work), ("logs", run.end?.logs)]
+            for (part, tree) in parts { if let tree { out.append((tree, "run:\(run.id)/\(part)")) } }
+        }
+        return out
+    }
+
+    private func unreferenced(_ packs: Set<PackID>) throws(DFSError) -> Int {
+        let keys = try repository.backend.list("packs/").filter { $0.hasSuffix(".idx") }
+        let known = Set(packs.map { PackIndex.indexKey($0) })
+        return keys.count { !known.contains($0) }
+    }
+
+    private func problem(_ error: DFSError, _ place: String) -> Problem {
+        Problem(what: "\(place): \(error.what)" + (error.cause.map { ": \($0)" } ?? ""), affects: [place])
+    }
+}

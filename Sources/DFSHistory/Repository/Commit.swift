@@ -1,0 +1,163 @@
+import DFSLedger
+import DFSModel
+import DFSStore
+import DFSSystem
+
+/// Records a directory as the next version of a dataset.
+package struct Commit {
+    package let repository: Repository
+    package let dataset: String
+    package let source: String
+    package var options: CaptureOptions
+    package var message: String?
+    package var tag: String?
+    package var metadata: [String: String] = [:]
+    package var allowShrink = false
+    package var host: [String: JSONValue] = [:]
+
+    package init(repository: Repository, dataset: String, source: String, options: CaptureOptions) {
+        self.repository = repository
+        self.dataset = dataset
+        self.source = source
+        self.options = options
+    }
+
+    package struct Outcome: Sendable {
+        package let version: VersionRecord
+        /// `false` when the content is that of the latest version.
+        package let isNew: Bool
+        package let previous: VersionRecord?
+        package let notes: CaptureNotes
+        package let filesRead: Int
+        package let bytesRead: Int
+        package let storedBytes: Int
+    }
+
+    package func run(by signer: any Signer) throws(DFSError) -> Outcome {
+        let state = try repository.state()
+        if let problem = state.problem(ofNewDataset: dataset) {
+            throw DFSError(.usage, "\(dataset) cannot name a dataset", cause: problem, hint: "dfs commit --help")
+        }
+        let latest = state.datasets[dataset]?.latest
+        // The same content under the same tag again is no mistake.
+        try checkTag(state, besides: latest)
+        let writer = StoreWriter(store: repository.objects)
+        let cache = StatCache(index: repository.index, scope: "dataset/" + dataset)
+        let capture = Capture(
+            root: source, writer: writer, reader: repository.reader, cache: cache,
+            previous: latest.map { TreeEntry.root($0.tree, modified: $0.time) }, options: options)
+        let result = try capture.run()
+        if let latest, latest.content == result.root.content {
+            try cache.write(result.updates)
+            try setTag(on: latest, by: signer)
+            return outcome(latest, isNew: false, previous: latest, result, writer)
+        }
+        try checkTag(state)
+        try checkShrink(result.summary, latest)
+        let record = try writer.put(record(result, latest))
+        let text = try writer.put(TextObject(fields: texts).encoded)
+        let finished = try writer.finish(base: latest.map { ($0.record.packs, $0.record.pack) })
+        let reference = RecordReference(record: record, packs: finished.packs, pack: finished.pack)
+        let version = try append(result.summary, reference, text, signer, expecting: latest)
+        try repository.objects.learn(tables: finished.tables)
+        try cache.write(result.updates)
+        return outcome(version, isNew: true, previous: latest, result, writer)
+    }
+
+    /// Puts the tag on a version that is there already.
+    func setTag(on version: VersionRecord, by signer: any Signer) throws(DFSError) {
+        guard let tag else { return }
+        try Tagging(repository: repository).set(
+            tag, dataset: dataset, version: version.number, move: false, by: signer)
+    }
+
+    private func outcome(
+        _ version: VersionRecord, isNew: Bool, previous: VersionRecord?, _ result: CaptureResult,
+        _ writer: StoreWriter
+    ) -> Outcome {
+        Outcome(
+            version: version, isNew: isNew, previous: previous, notes: result.notes,
+            filesRead: options.progress.filesRead.current, bytesRead: options.progress.bytesRead.current,
+            storedBytes: writer.storedBytes.current)
+    }
+
+    /// Another commit may have come first: then this one still records what it read, as the version after it, unless the
+    /// content is the same.
+    func append(
+        _ tree: TreeReference, _ record: RecordReference, _ text: ObjectAddress, _ signer: any Signer,
+        expecting latest: VersionRecord?
+    ) throws(DFSError) -> VersionRecord {
+        var number = 0
+        try repository.append(by: signer) { state throws(DFSError) in
+            if let problem = state.problem(ofNewDataset: self.dataset) {
+                throw DFSError(.refused, "\(self.dataset) cannot be recorded", cause: problem)
+            }
+            let now = state.datasets[self.dataset]?.latest
+            number = (now?.number ?? 0) + 1
+            if let now, now.content == tree.content {
+                number = now.number
+                return nil
+            }
+            var events: [LedgerEvent] = [
+                .datasetCommitted(
+                    .init(dataset: self.dataset, version: number, tree: tree, record: record, text: text))
+            ]
+            if let tag = self.tag {
+                events.append(
+                    .tagSet(.init(tag: tag, target: .version(dataset: self.dataset, number: number), moved: false)))
+            }
+            return events
+        }
+        guard let version = try repository.state().datasets[dataset]?.version(number) else {
+            throw DFSError(
+                .refused, "the entry for \(dataset) v\(number) was not accepted", cause: "see the rejected events",
+                hint: "dfs audit verify")
+        }
+        return version
+    }
+
+    /// Refuses a tag that cannot be, or that stands on anything but `latest` where that is given.
+    func checkTag(_ state: LedgerState, besides latest: VersionRecord? = nil) throws(DFSError) {
+        guard let tag else { return }
+        if let problem = TagName.problem(tag) {
+            throw DFSError(.usage, "\(tag) cannot be a tag", cause: problem, hint: "dfs tag --help")
+        }
+        if let standing = state.datasets[dataset]?.version(tag: tag), standing.number != latest?.number {
+            throw DFSError(
+                .refused, "tag \(tag) stands on \(dataset) v\(standing.number) already",
+                hint: "dfs tag \(dataset)@latest \(tag) --move")
+        }
+    }
+
+    func checkShrink(_ tree: TreeReference, _ latest: VersionRecord?) throws(DFSError) {
+        guard !allowShrink else { return }
+        if tree.files == 0 {
+            throw DFSError(
+                .refused, "\(source) holds no files", cause: "an empty version is rarely meant",
+                hint: "repeat the command with --allow-shrink")
+        }
+        if let latest, tree.files * 2 < latest.tree.files {
+            throw DFSError(
+                .refused,
+                "\(source) holds \(tree.files) files, \(dataset) v\(latest.number) holds \(latest.tree.files)",
+                cause: "more than half would be gone", hint: "repeat the command with --allow-shrink")
+        }
+    }
+
+    private func record(_ result: CaptureResult, _ latest: VersionRecord?) -> JSONValue {
+        [
+            "format": "dfs.commit/1", "dataset": .string(dataset),
+            "parent": latest.map { .string($0.content.digest.text) } ?? .null,
+            "tree": result.summary.json, "capture": result.notes.json,
+            "metadata": .object(metadata.mapValues { .string($0) }),
+            "mode": .integer(Int64(result.root.mode)), "modified": .string(result.root.modified.description),
+        ]
+    }
+
+    var texts: [String: JSONValue] {
+        var fields = host
+        fields["source"] = .string(source)
+        if let message { fields["message"] = .string(message) }
+        return fields
+    }
+}

@@ -1,0 +1,49 @@
+import DFSModel
+
+/// How a job ended.
+package struct ChildResult: Sendable, Equatable {
+    package enum Ending: Sendable, Equatable {
+        case exited(Int32)
+        case signalled(Int32)
+    }
+
+    package let ending: Ending
+    /// When the command was executed, and when its end was seen.
+    package let started: Timestamp
+    package let ended: Timestamp
+    /// Of the job and those of its processes that were waited for.
+    package let userMicroseconds: Int64
+    package let systemMicroseconds: Int64
+    /// The largest resident size of any one of these processes, bytes.
+    package let maximumResidentBytes: Int64
+    /// Signals that were passed on to the job, in order.
+    package let forwarded: [Int32]
+    /// The launcher killed the job after the third interruption.
+    package let wasKilled: Bool
+    /// Processes of the job that lived on when it ended; `nil` when unknown because the run had no view.
+    package let orphans: [Int32]?
+
+    /// As a shell has it in `$?`.
+    package var exitStatus: Int32 {
+        switch ending {
+        case .exited(let code): code
+        case .signalled(let signal): 128 + signal
+        }
+    }
+
+    package var json: JSONValue {
+        var members: [String: JSONValue] = [
+            "started": .string(started.description), "ended": .string(ended.description),
+            "userMicroseconds": .integer(userMicroseconds), "systemMicroseconds": .integer(systemMicroseconds),
+            "maximumResidentBytes": .integer(maximumResidentBytes),
+            "forwarded": .array(forwarded.map { .integer(Int64($0)) }),
+        ]
+        switch ending {
+        case .exited(let code): members["exitCode"] = .integer(Int64(code))
+        case .signalled(let signal): members["signal"] = .integer(Int64(signal))
+        }
+        if wasKilled { members["killed"] = true }
+        if let orphans { members["orphans"] = .integer(Int64(orphans.count)) }
+        return .object(members)
+    }
+}

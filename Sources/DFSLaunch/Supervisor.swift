@@ -1,0 +1,98 @@
+import CLinux
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// Starts a job in its view and stays with it to its end.
+package struct Supervisor: Sendable {
+    package enum Outcome: Sendable {
+        /// There was no job: the view could not be built, or the command not executed.
+        case failed(EnterFailure)
+        case ended(ChildResult)
+    }
+
+    /// The program that calls `Enter.run(planFile:)`, and its arguments up to the plan file: `/proc/self/exe`,
+    /// `["dfs", "__enter"]`.
+    package let executable: String
+    package let arguments: [String]
+    /// Seconds within which a third SIGINT or SIGTERM kills the job.
+    package var grace: UInt64 = 10
+    /// Kills what is left of the job in its view when its first process has ended.
+    package var killsOrphans = false
+
+    package init(executable: String, arguments: [String]) {
+        self.executable = executable
+        self.arguments = arguments
+    }
+
+    /// Runs the job. Blocks the calling thread, which must be one that does not end before: with it dies the job.
+    ///
+    /// While it runs, signals sent to this process by others are passed on to the job; what a terminal sends reaches
+    /// it by itself. `parent` and `status` of the plan are filled in. `onStart` is called with the job's process id and
+    /// mount namespace once the command has been executed. Throws when no process could be started.
+    package func run(
+        _ plan: EnterPlan, onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }
+    ) throws(DFSError) -> Outcome {
+        let relay = try SignalRelay()
+        let (pid, answer) = try spawn(plan)
+        var watch = Watch(pid: pid, grace: grace * 1_000_000_000)
+        while !watch.hasEnded {
+            watch.wait(signals: relay.descriptor.raw, answer: answer.raw)
+            if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
+            for event in relay.take() { watch.act(on: event.signal, fromKernel: event.fromKernel) }
+            try watch.reap()
+        }
+        // A short job can end before its answer is read.
+        if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
+        return try outcome(of: watch)
+    }
+
+    private func outcome(of watch: Watch) throws(DFSError) -> Outcome {
+        if let failure = watch.failure { return .failed(failure) }
+        guard let result = watch.result(orphans: nil) else { throw Self.silent }
+        // Interrupted while the view was built: that is how it ended.
+        guard let namespace = watch.mountNamespace else {
+            if case .signalled = result.ending { return .ended(result) }
+            return .failed(EnterFailure(.plan, Self.silent))
+        }
+        if namespace == JobProcesses.ownNamespace { return .ended(result) }
+        let orphans = try JobProcesses.living(in: namespace)
+        if !orphans.isEmpty, killsOrphans || watch.wasKilled { try JobProcesses.kill(in: namespace) }
+        return .ended(watch.result(orphans: orphans) ?? result)
+    }
+
+    private static let silent = DFSError(
+        .launcher, "the job could not be started", cause: "the entering process ended without a word",
+        hint: "dfs doctor")
+
+    /// The process id, and where its answer will come. The plan goes through memory, not through a file: it holds the
+    /// environment.
+    private func spawn(_ plan: EnterPlan) throws(DFSError) -> (Int32, OwnedDescriptor) {
+        let (answer, status) = try Pipe.make()
+        _ = clinux_fcntl(answer.raw, F_SETFL, Int(O_NONBLOCK))
+        var plan = plan
+        plan.parent = getpid()
+        plan.status = status.raw
+        let memory = OwnedDescriptor(
+            adopting: try System.call("cannot make a file in memory") { clinux_memfd("dfs-enter-plan") })
+        try Files.write(plan.json.canonicalBytes, to: memory.raw, what: "the plan")
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        // To the same number: inherited, where all others are closed. Numbers of ours cannot be ones that the caller
+        // of dfs-run has left open for the job.
+        posix_spawn_file_actions_adddup2(&actions, memory.raw, memory.raw)
+        posix_spawn_file_actions_adddup2(&actions, status.raw, status.raw)
+
+        let words = arguments + [Mounts.path(of: memory)]
+        let argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        defer { for word in argv { free(word) } }
+        var pid: pid_t = 0
+        let code = posix_spawn(&pid, executable, &actions, nil, argv, clinux_environment())
+        guard code == 0 else {
+            let error = System.error(code, "cannot start \(executable)")
+            throw DFSError(.launcher, error.what, cause: error.cause, hint: error.hint, errno: code)
+        }
+        return (pid, answer)
+    }
+}

@@ -1,0 +1,92 @@
+import DFSModel
+
+extension TreeReference {
+    init(_ fields: JSONFields) throws(DFSError) {
+        self.init(
+            content: ContentDigest(try fields.digest("content")), tree: ObjectAddress(try fields.digest("tree")),
+            files: try fields.count("files"), bytes: try fields.count("bytes"))
+    }
+
+    var members: [String: JSONValue] {
+        [
+            "content": .string(content.digest.text), "tree": .string(tree.digest.text),
+            "files": .integer(Int64(clamping: files)), "bytes": .integer(Int64(clamping: bytes)),
+        ]
+    }
+}
+
+/// Where the record of an event, and all packs that its content needs, are found.
+package struct RecordReference: Sendable, Hashable {
+    /// The record (FORMAT.md §8).
+    package let record: ObjectAddress
+    /// The pack set (FORMAT.md §6).
+    package let packs: ObjectAddress
+    /// The metadata pack written with the entry, which holds the two above.
+    package let pack: PackID
+
+    package init(record: ObjectAddress, packs: ObjectAddress, pack: PackID) {
+        self.record = record
+        self.packs = packs
+        self.pack = pack
+    }
+
+    init(_ fields: JSONFields) throws(DFSError) {
+        record = ObjectAddress(try fields.digest("record"))
+        packs = ObjectAddress(try fields.digest("packs"))
+        pack = PackID(try fields.digest("pack"))
+    }
+
+    var members: [String: JSONValue] {
+        [
+            "record": .string(record.digest.text), "packs": .string(packs.digest.text),
+            "pack": .string(pack.digest.text),
+        ]
+    }
+}
+
+/// A version that a run reads, under a key of its own.
+package struct RunInput: Sendable, Hashable {
+    /// The name under `data/`.
+    package let key: String
+    package let dataset: String
+    package let version: Int
+    package let content: ContentDigest
+    /// Where it appears besides, in the form of `NameText`.
+    package let path: String?
+
+    package init(key: String, dataset: String, version: Int, content: ContentDigest, path: String? = nil) {
+        self.key = key
+        self.dataset = dataset
+        self.version = version
+        self.content = content
+        self.path = path
+    }
+
+    init(_ fields: JSONFields) throws(DFSError) {
+        key = try fields.text("key")
+        dataset = try fields.text("dataset")
+        version = try fields.number("version")
+        content = ContentDigest(try fields.digest("content"))
+        path = try fields.optionalText("path")
+    }
+
+    var json: JSONValue {
+        var members: [String: JSONValue] = [
+            "key": .string(key), "dataset": .string(dataset), "version": .integer(Int64(version)),
+            "content": .string(content.digest.text),
+        ]
+        if let path { members["path"] = .string(path) }
+        return .object(members)
+    }
+}
+
+/// What a tag stands on.
+package enum TagTarget: Sendable, Hashable {
+    case version(dataset: String, number: Int)
+    case run(RunID)
+}
+
+/// How a run ended.
+package enum RunOutcome: String, Sendable, Hashable, CaseIterable {
+    case succeeded, failed, interrupted
+}

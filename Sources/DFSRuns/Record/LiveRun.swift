@@ -1,0 +1,67 @@
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// Where a run in progress writes: `live/<run-id>/` of the store.
+///
+/// The job writes there directly, so what reached the kernel outlives the launcher and the job.
+package struct LiveRun: Sendable {
+    package let run: RunID
+    package let root: String
+
+    package init(storeRoot: String, run: RunID) {
+        self.run = run
+        root = storeRoot + "/live/" + run.description
+    }
+
+    package var outputs: String { root + "/outputs" }
+    package var logs: String { root + "/logs" }
+    package var standardOutput: String { logs + "/stdout" }
+    package var standardError: String { logs + "/stderr" }
+    package var metrics: String { logs + "/metrics.jsonl" }
+    /// The writable layer over the project's directory.
+    package var layer: String { root + "/layer" }
+    /// What the job writes into its working directory: the upper part of the layer, or a copy of the code.
+    package var work: String { layer + "/upper" }
+    /// Copies that stand in for mounts; not recorded.
+    package var scratch: String { root + "/scratch" }
+    package var journal: String { root + "/journal.json" }
+
+    /// Makes the folders. Private to the user: outputs are shared only once they are recorded.
+    package func make() throws(DFSError) {
+        try Files.makeDirectories(Files.parent(root))
+        try System.call("cannot make \(root)", fault: "mkdir") { mkdir(root, 0o700) }
+        for folder in [outputs, logs, layer, work, scratch] {
+            try System.call("cannot make \(folder)", fault: "mkdir") { mkdir(folder, 0o755) }
+        }
+        for file in [standardOutput, standardError, metrics] {
+            _ = try OwnedDescriptor.open(file, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
+        }
+        try Files.synchronizeDirectory(Files.parent(root))
+    }
+
+    /// All runs that have a folder under `live/`.
+    package static func all(storeRoot: String) throws(DFSError) -> [LiveRun] {
+        let folder = storeRoot + "/live"
+        guard Files.isDirectory(folder) else { return [] }
+        return try DirectoryListing.names(of: folder).compactMap { name in
+            RunID(NameText.encode(name)).map { LiveRun(storeRoot: storeRoot, run: $0) }
+        }
+    }
+
+    package func writeJournal(_ journal: JSONValue) throws(DFSError) {
+        let file = try DurableFile(temporaryDirectory: root, mode: 0o644)
+        try file.append(journal.canonicalBytes)
+        try file.replace(self.journal)
+    }
+
+    package func readJournal() throws(DFSError) -> JSONValue? {
+        guard let bytes = try Files.read(journal, limit: 1 << 24) else { return nil }
+        return try JSONValue.parse(bytes)
+    }
+
+    /// Removes the folder once its content is recorded.
+    package func remove() throws(DFSError) {
+        try Files.removeTree(root)
+    }
+}

@@ -1,0 +1,67 @@
+import DFSModel
+import Glibc
+import Synchronization
+
+/// A directory that a live run writes to: names below a real directory.
+struct LiveLocation: Sendable {
+    var root: String
+    var components: [[UInt8]]
+
+    func appending(_ name: [UInt8]) -> LiveLocation { LiveLocation(root: root, components: components + [name]) }
+}
+
+/// Ids of files and symlinks in live runs' directories, kept as long as the kernel holds them.
+final class LiveNodes: Sendable {
+    /// The real inode is part of it: another file that takes over the name gets another id.
+    struct Key: Hashable, Sendable {
+        var directory: UInt32
+        var name: [UInt8]
+        var inode: UInt64
+    }
+
+    private struct State: Sendable {
+        var items: [Key: UInt32] = [:]
+        var keys: [UInt32: (key: Key, lookups: UInt64)] = [:]
+        var last: UInt32 = NodeID.firstLive
+    }
+
+    private let state = Mutex(State())
+
+    var count: Int { state.withLock { $0.keys.count } }
+
+    /// The id, whose lookups are one more now.
+    func retain(_ key: Key) -> NodeID {
+        let item: UInt32 = state.withLock { state in
+            if let item = state.items[key], let known = state.keys[item] {
+                state.keys[item] = (key, known.lookups &+ 1)
+                return item
+            }
+            repeat {
+                state.last = state.last == .max ? NodeID.firstLive : state.last + 1
+            } while state.keys[state.last] != nil
+            state.items[key] = state.last
+            state.keys[state.last] = (key, 1)
+            return state.last
+        }
+        return NodeID(directory: key.directory, item: item)
+    }
+
+    func key(of id: NodeID) -> Key? {
+        state.withLock { state in
+            guard let known = state.keys[id.item], known.key.directory == id.directory else { return nil }
+            return known.key
+        }
+    }
+
+    func forget(_ id: NodeID, lookups: UInt64) {
+        state.withLock { state in
+            guard let known = state.keys[id.item], known.key.directory == id.directory else { return }
+            if known.lookups > lookups {
+                state.keys[id.item] = (known.key, known.lookups - lookups)
+            } else {
+                state.keys[id.item] = nil
+                state.items[known.key] = nil
+            }
+        }
+    }
+}

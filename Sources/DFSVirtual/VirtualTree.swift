@@ -1,0 +1,230 @@
+import DFSModel
+import DFSStore
+import DFSSystem
+import Glibc
+import Synchronization
+
+/// History as a tree of files, without a word of any kernel's protocol.
+///
+/// Thread-safe; every method may block on the sources. Errors: `.noReference` where a node is gone, `.corrupt`,
+/// and what the sources throw; `ESTALE` for ids that this tree has not given out.
+/// Locks: each table has its own, held only for memory accesses and never two at once.
+package final class VirtualTree: Sendable {
+    package struct Options: Sendable {
+        /// What `.dfs/version` says.
+        package var version: String
+        /// Permission bits of the root: who may enter.
+        package var rootMode: UInt16
+        /// A path on the file system whose size statfs(2) shows: the store.
+        package var capacityPath: String?
+
+        package init(version: String, rootMode: UInt16 = 0o555, capacityPath: String? = nil) {
+            self.version = version
+            self.rootMode = rootMode
+            self.capacityPath = capacityPath
+        }
+    }
+
+    package let statistics: ServingStatistics
+
+    let history: any HistorySource
+    let content: any ContentSource
+    let reader: TreeReader
+    package let options: Options
+    let table = DirectoryTable()
+    let links = LinkTable()
+    let live = LiveNodes()
+    let control: ControlFiles
+    let started = Clock.now()
+
+    /// Directories of stored trees; found again from their parents when they fell out.
+    let directories = GenerationCache<UInt32, StoredDirectory>(capacity: 8192)
+    let listings = GenerationCache<UInt32, PlaceListing>(capacity: 16)
+    let documents = GenerationCache<DocumentKey, [UInt8]>(capacity: 64)
+    /// Runs that were live when they were last shown.
+    let liveRuns = Mutex<Set<UInt32>>([])
+    /// The head that `changedDirectories` last saw.
+    let lastHead = Mutex<HistoryPoint?>(nil)
+    let freshness = Counter()
+
+    struct DocumentKey: Hashable, Sendable {
+        var run: RunID
+        var document: RunDocument
+    }
+
+    package init(history: any HistorySource, content: any ContentSource, options: Options) {
+        self.history = history
+        self.content = content
+        self.options = options
+        reader = TreeReader(content: content)
+        let statistics = ServingStatistics(), table = self.table, live = self.live
+        self.statistics = statistics
+        control = ControlFiles(version: options.version) {
+            let json = statistics.json(directories: table.count, liveFiles: live.count)
+            return json.canonicalBytes + [0x0a]
+        }
+    }
+
+    // MARK: What an id stands for
+
+    /// The dataset and version that something was reached through.
+    struct Provenance: Hashable, Sendable {
+        var dataset: String
+        var version: Int
+    }
+
+    struct StoredDirectory: Sendable {
+        var entry: TreeEntry
+        var provenance: Provenance?
+    }
+
+    enum Directory: Sendable {
+        case place(Place)
+        case stored(StoredDirectory)
+        case live(LiveLocation)
+        /// A tree that a run does not have.
+        case empty(Timestamp, Lifetime)
+    }
+
+    enum Node: Sendable {
+        case directory(UInt32, Directory)
+        case entry(TreeEntry, Provenance?)
+        case link(LinkTable.Link)
+        case document([UInt8], modified: Timestamp, lifetime: Lifetime)
+        case liveMetrics(String)
+        case live(LiveNodes.Key, LiveLocation)
+    }
+
+    static func stale(_ id: NodeID) -> DFSError {
+        DFSError(.operational, "no file has the id \(id.raw)", errno: ESTALE)
+    }
+
+    static func absent(_ what: String) -> DFSError { DFSError(.noReference, what, errno: ENOENT) }
+
+    func node(_ id: NodeID) throws(DFSError) -> Node {
+        let number = id.directory
+        if id.item == 0 { return .directory(number, try directory(number)) }
+        if id.item >= NodeID.firstLive { return try liveNode(id) }
+        guard let origin = table.origin(of: number) else { throw Self.stale(id) }
+        if case .place(let place) = origin, !place.isTree {
+            if let link = links.link(id) { return .link(link) }
+            return try document(id, in: place)
+        }
+        guard case .stored(let stored) = try directory(number), let address = stored.entry.address,
+            let entry = try reader.entry(id.item - 1, in: address), entry.kind != .directory
+        else { throw Self.stale(id) }
+        return .entry(entry, stored.provenance)
+    }
+
+    private func liveNode(_ id: NodeID) throws(DFSError) -> Node {
+        guard let key = live.key(of: id) else { throw Self.stale(id) }
+        switch try directory(id.directory) {
+        case .live(let location): return .live(key, location)
+        case .stored(let stored) where isLog(id.directory):
+            // The run has been sealed. A log only grows, so whoever follows it goes on in the stored file. Other files may
+            // have been replaced meanwhile: their ids lead to nothing.
+            if let address = stored.entry.address, let entry = try reader.find(key.name, in: address)?.entry,
+                entry.kind == .file
+            {
+                return .entry(entry, nil)
+            }
+        default: break
+        }
+        throw Self.stale(id)
+    }
+
+    private func isLog(_ number: UInt32) -> Bool {
+        var at = number
+        while case .place(.below(let parent, _)) = table.origin(of: at) { at = parent }
+        if case .place(.tree(_, .logs)) = table.origin(of: at) { return true }
+        return false
+    }
+
+    /// What stands at a number. Climbs to the nearest directory that is known and descends again; the depth of a
+    /// tree is somebody else's choice, so there is no recursion.
+    func directory(_ number: UInt32) throws(DFSError) -> Directory {
+        var pending = [(number: UInt32, origin: DirectoryTable.Origin)]()
+        var at = number
+        var found: Directory?
+        while found == nil {
+            if let stored = directories[at] {
+                found = .stored(stored)
+                break
+            }
+            guard let origin = table.origin(of: at) else { throw Self.stale(NodeID(directory: at)) }
+            switch origin {
+            case .child(let parent, _), .place(.below(let parent, _)):
+                pending.append((at, origin))
+                at = parent
+            case .place(let place):
+                found = try placeContent(place)
+                if case .stored(let stored) = found { directories.insert(stored, for: at) }
+            }
+        }
+        guard var directory = found else { throw Self.stale(NodeID(directory: at)) }
+        for (number, origin) in pending.reversed() {
+            directory = try descend(from: directory, to: origin)
+            if case .stored(let stored) = directory { directories.insert(stored, for: number) }
+        }
+        return directory
+    }
+
+    private func descend(
+        from parent: Directory, to origin: DirectoryTable.Origin
+    ) throws(DFSError) -> Directory {
+        switch (parent, origin) {
+        case (.live(let location), .place(.below(_, let name))):
+            return .live(location.appending(name))
+        case (.stored(let stored), _):
+            guard let address = stored.entry.address else { break }
+            let entry: TreeEntry? =
+                switch origin {
+                case .child(_, let ordinal): try reader.entry(ordinal, in: address)
+                case .place(.below(_, let name)): try reader.find(name, in: address)?.entry
+                case .place: nil
+                }
+            guard let entry, entry.kind == .directory else { break }
+            return .stored(StoredDirectory(entry: entry, provenance: stored.provenance))
+        default: break
+        }
+        throw Self.absent("the directory is gone")
+    }
+
+    /// The tree at a place, or the place itself.
+    private func placeContent(_ place: Place) throws(DFSError) -> Directory {
+        switch place {
+        case .version(let dataset, let number):
+            let version = try history.version(number, of: dataset)
+            return .stored(
+                StoredDirectory(entry: version.root, provenance: Provenance(dataset: dataset, version: number)))
+        case .snapshot(let project, let id):
+            return .stored(StoredDirectory(entry: try history.snapshot(id, of: project).root))
+        case .data(let id, let key):
+            guard let data = try history.run(id).data.first(where: { $0.key == key }) else {
+                throw Self.absent("run \(id) has no data \(key)")
+            }
+            let provenance = Provenance(dataset: data.dataset, version: data.version)
+            return .stored(StoredDirectory(entry: data.root, provenance: provenance))
+        case .tree(let id, let tree):
+            return runTree(tree, try history.run(id))
+        default:
+            return .place(place)
+        }
+    }
+
+    private func runTree(_ tree: RunTree, _ run: RunDetails) -> Directory {
+        let live: String?
+        let sealed: TreeEntry?
+        switch tree {
+        case .code: (live, sealed) = (nil, run.code)
+        case .outputs: (live, sealed) = (run.live?.outputs, run.outputs)
+        case .work: (live, sealed) = (run.live?.work, run.work)
+        case .logs: (live, sealed) = (run.live?.logs, run.logs)
+        }
+        if run.summary.isLive, tree != .code {
+            return live.map { .live(LiveLocation(root: $0, components: [])) } ?? .empty(run.summary.started, .none)
+        }
+        return sealed.map { .stored(StoredDirectory(entry: $0)) }
+            ?? .empty(run.summary.changed.time, run.summary.isLive ? .none : .immutable)
+    }
+}

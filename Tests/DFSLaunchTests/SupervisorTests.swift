@@ -1,0 +1,171 @@
+import CLinux
+import DFSLaunch
+import DFSModel
+import DFSSystem
+import Dispatch
+import Glibc
+import Testing
+
+extension ProcessTests {
+    @Suite struct SupervisorTests {
+        /// A job that counts signals until it has what it waits for; it says when its traps are set.
+        private func counting(_ s: Sandbox, until last: String) -> EnterPlan {
+            s.plan(
+                """
+                for n in INT TERM HUP QUIT USR1 USR2; do trap "echo $n" $n; done
+                trap 'echo \(last); exit 9' \(last)
+                echo ready
+                while :; do sleep 0.02; done
+                """)
+        }
+
+        private static func waitForOutput(_ s: Sandbox, _ text: String) {
+            for _ in 0..<2000 where (try? s.read("/logs/stdout"))??.contains(text) != true { usleep(5000) }
+        }
+
+        @Test(arguments: User.available)
+        func signalsAreForwardedOnce(user: User) throws {
+            let s = try Sandbox(user)
+            let all = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2]
+            let outcome = try s.supervisor().run(counting(s, until: "USR2")) { _, _ in
+                Self.waitForOutput(s, "ready")
+                // The callback runs on the supervising thread: what it sends is forwarded when it has returned.
+                for signal in all { kill(getpid(), signal) }
+            }
+            #expect(outcome.result?.ending == .exited(9))
+            #expect(outcome.result?.forwarded.sorted() == all.sorted())
+            let lines = (try s.read("/logs/stdout") ?? "").split(separator: "\n").sorted()
+            #expect(Set(lines).isSubset(of: ["ready", "INT", "TERM", "HUP", "QUIT", "USR1", "USR2"]))
+            #expect(Set(lines).count == lines.count, "each at most once")
+        }
+
+        /// A descriptor's SIGIO stands for the terminal: both come from the kernel.
+        @Test func whatTheKernelSendsIsNotForwarded() throws {
+            let s = try Sandbox(User.available[0])
+            var ends: [Int32] = [0, 0]
+            #expect(pipe(&ends) == 0)
+            defer { for end in ends { close(end) } }
+            _ = clinux_fcntl(ends[0], F_SETOWN, Int(getpid()))
+            // F_SETSIG
+            _ = clinux_fcntl(ends[0], 10, Int(SIGUSR1))
+            _ = clinux_fcntl(ends[0], F_SETFL, Int(O_NONBLOCK | O_ASYNC))
+            let outcome = try s.supervisor().run(counting(s, until: "USR2")) { _, _ in
+                Self.waitForOutput(s, "ready")
+                #expect(write(ends[1], "x", 1) == 1)
+                kill(getpid(), SIGUSR2)
+            }
+            #expect(outcome.result?.forwarded == [SIGUSR2])
+            #expect(try s.read("/logs/stdout") == "ready\nUSR2\n")
+        }
+
+        @Test(arguments: User.available)
+        func theThirdInterruptionKills(user: User) throws {
+            let s = try Sandbox(user)
+            let plan = s.plan("trap 'echo TERM' TERM; sleep 1000 & echo ready; while :; do sleep 0.02; done")
+            let outcome = try s.supervisor().run(plan) { _, _ in
+                DispatchQueue.global().async {
+                    // One after the other has arrived: equal signals that are pending become one.
+                    for seen in ["ready\n", "TERM\n", "TERM\nTERM\n"] {
+                        Self.waitForOutput(s, seen)
+                        kill(getpid(), SIGTERM)
+                    }
+                }
+            }
+            let result = try #require(outcome.result)
+            #expect(result.ending == .signalled(SIGKILL))
+            #expect(result.wasKilled)
+            #expect(result.forwarded == [SIGTERM, SIGTERM])
+            #expect(result.orphans?.isEmpty == false, "the first sleep")
+            for pid in result.orphans ?? [] { #expect(try isGone(pid)) }
+        }
+
+        private func isGone(_ pid: Int32) throws -> Bool {
+            for _ in 0..<2000 {
+                guard let stat = try Files.read("/proc/\(pid)/stat") else { return true }
+                let text = String(decoding: stat, as: UTF8.self)
+                if text.contains(") Z ") { return true }
+                usleep(5000)
+            }
+            return false
+        }
+
+        @Test(arguments: User.available)
+        func orphansAreNoticed(user: User) throws {
+            let s = try Sandbox(user)
+            let plan = s.plan("(setsid sleep 1000 &) ; (setsid sleep 1000 &) ; exit 3")
+            var namespace = ""
+            let outcome = try s.supervisor().run(plan) { _, name in namespace = name }
+            #expect(outcome.result?.exitStatus == 3)
+            #expect(outcome.result?.orphans?.count == 2)
+            #expect(try JobProcesses.living(in: namespace).count == 2, "they go on")
+            try JobProcesses.kill(in: namespace)
+            #expect(try JobProcesses.living(in: namespace).isEmpty)
+            var killing = s.supervisor()
+            killing.killsOrphans = true
+            let second = try killing.run(plan) { _, name in namespace = name }
+            #expect(second.result?.orphans?.count == 2)
+            #expect(try JobProcesses.living(in: namespace).isEmpty)
+        }
+
+        @Test(arguments: User.available)
+        func resultsHoldTimesAndResources(user: User) throws {
+            let s = try Sandbox(user)
+            let plan = s.plan("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done")
+            let before = Clock.now()
+            var started = [Int32]()
+            let outcome = try s.supervisor().run(plan) { pid, _ in started.append(pid) }
+            let result = try #require(outcome.result)
+            #expect(started.count == 1)
+            #expect(before <= result.started && result.started <= result.ended && result.ended <= Clock.now())
+            #expect(result.userMicroseconds > 10_000)
+            #expect(result.maximumResidentBytes > 1 << 20)
+            #expect(result.orphans == [])
+            #expect(result.json["exitCode"] == 0)
+            #expect(result.json["signal"] == nil)
+        }
+
+        /// The launcher is a shell here, which starts the entering process as the supervisor does.
+        @Test(arguments: User.available)
+        func theJobDiesWithTheLauncher(user: User) throws {
+            let s = try Sandbox(user)
+            var plan = s.plan("echo $$; exec sleep 1000", steps: [.skeleton(at: "/dfs-test-deepops")])
+            let file = s.base + "/plan.json"
+            let supervisor = s.supervisor()
+            let command = supervisor.arguments.dropFirst().joined(separator: " ")
+            let launcher = try spawn([
+                "sh", "-c", "while [ ! -e \(file) ]; do sleep 0.02; done; \(command) \(file) & wait",
+            ])
+            plan.parent = launcher
+            try s.write(plan.json.canonicalText, to: "/plan.tmp")
+            #expect(rename(s.base + "/plan.tmp", file) == 0)
+            Self.waitForOutput(s, "\n")
+            let job = try #require(Int32((try s.read("/logs/stdout") ?? "").prefix { $0 != "\n" }))
+            #expect(kill(job, 0) == 0)
+            kill(launcher, SIGKILL)
+            waitpid(launcher, nil, 0)
+            #expect(try isGone(job))
+            try s.expectNoMountsLeft()
+        }
+
+        @Test func aLauncherThatIsGoneAlreadyStartsNothing() throws {
+            let s = try Sandbox(User.available[0])
+            var plan = s.plan("touch \(s.outputs)/ran")
+            plan.parent = 1
+            try s.write(plan.json.canonicalText, to: "/plan.json")
+            let words = s.supervisor().arguments + [s.base + "/plan.json"]
+            let pid = try spawn(words)
+            var status: Int32 = 0
+            #expect(waitpid(pid, &status, 0) == pid)
+            #expect(clinux_wexitstatus(status) == 125)
+            #expect(!Files.exists(s.outputs + "/ran"))
+        }
+
+        private func spawn(_ words: [String]) throws -> Int32 {
+            let argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+            defer { for word in argv { free(word) } }
+            var pid: pid_t = 0
+            #expect(posix_spawnp(&pid, words[0], nil, nil, argv, clinux_environment()) == 0)
+            return pid
+        }
+    }
+}
