@@ -1,0 +1,562 @@
+#!/usr/bin/env python3
+"""Measures this build against the tools that the machine has, in one run, and prints a table.
+
+    tools/benchmark.py                everything: some 20 GB of scratch, up to an hour
+    tools/benchmark.py --quick        the same on small sizes: shows that it works, proves nothing
+    tools/benchmark.py --only usr,cli one or more of: commit, file, usr, cli, mount, run, start
+
+Rounds are interleaved, so that what disturbs one contestant disturbs the others; figures are medians. HASH is openssl's
+SHA-256 over the same files (two processes; one for a single file), DISK is dd with conv=fsync of as many bytes. Sources
+are in the page cache. Programs are taken from .build/release, or from PATH. Store, sources and copies lie on one file
+system, under --scratch; all of it is removed at the end, and nothing outside is written. Exit status: 0 measured
+(whatever the verdicts), 2 something could not be measured.
+"""
+import argparse
+import contextlib
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+MIB, REPOSITORY = 1 << 20, Path(__file__).resolve().parent.parent
+PARTS = ["commit", "file", "usr", "cli", "mount", "run", "start"]
+
+# Opens, reads to the end and closes each file of a list of NUL-terminated names; prints seconds and bytes.
+READER = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+static char buffer[1 << 17];
+int main(int count, char **argument)
+{
+    struct stat status;
+    struct timespec from, to;
+    long long total = 0;
+    int list = count == 3 ? open(argument[2], O_RDONLY) : -1;
+    int root = count == 3 ? open(argument[1], O_RDONLY | O_DIRECTORY) : -1;
+    if (list < 0 || root < 0 || fstat(list, &status) < 0) return perror("reader"), 1;
+    char *names = malloc(status.st_size);
+    for (off_t have = 0; have < status.st_size;) {
+        ssize_t got = read(list, names + have, status.st_size - have);
+        if (got <= 0) return perror("reader: list"), 1;
+        have += got;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (char *name = names; name < names + status.st_size; name += strlen(name) + 1) {
+        int file = openat(root, name, O_RDONLY);
+        ssize_t got;
+        if (file < 0) return perror(name), 1;
+        while ((got = read(file, buffer, sizeof buffer)) > 0) total += got;
+        if (got < 0) return perror(name), 1;
+        close(file);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    printf("%.9f %lld\n", to.tv_sec - from.tv_sec + (to.tv_nsec - from.tv_nsec) / 1e9, total);
+    return 0;
+}
+"""
+
+
+class Failed(Exception):
+    """A command that a figure needs did not do what it must."""
+
+
+class Bench:
+    """The scratch directory, the programs, and the figures so far."""
+
+    def __init__(self, options, scratch):
+        self.options, self.scratch, self.quick = options, scratch, options.quick
+        self.rounds = options.rounds or (1 if options.quick else 3)
+        self.figures, self.peak, self.mounted = [], 0, set()
+        self.dfs, self.dfs_run = (self.program(name) for name in ("dfs", "dfs-run"))
+        self.environment = dict(os.environ, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null", LC_ALL="C")
+        for name in ("CONFIG", "CACHE", "DATA", "STATE"):
+            self.environment[f"XDG_{name}_HOME"] = str(scratch / "home" / name.lower())
+
+    def program(self, name):
+        built = REPOSITORY / ".build" / "release" / name
+        found = str(built) if built.exists() else shutil.which(name)
+        if not found:
+            raise Failed(f"{name} is neither in .build/release nor on PATH; run tools/setup")
+        return found
+
+    # Running things
+
+    def run(self, *command, store=None, cwd=None, accept=(0,), output=False):
+        """Runs a command; gives seconds, peak KiB and (with OUTPUT) what it printed. Its noise goes to a file."""
+        environment = dict(self.environment, **({"DFS_STORE": str(store)} if store else {}))
+        with open(self.scratch / "stdout", "w+b") as out, open(self.scratch / "stderr", "w+b") as err:
+            start = time.perf_counter()
+            child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                     cwd=cwd, env=environment)
+            try:
+                _, status, usage = os.wait4(child.pid, 0)
+            except BaseException:  # interrupted: what was started here ends here
+                child.kill()
+                child.wait()
+                raise
+            seconds = time.perf_counter() - start
+            child.returncode = os.waitstatus_to_exitcode(status)
+            if child.returncode not in accept:
+                err.seek(0)
+                told = err.read()[-2000:].decode(errors="replace").strip()
+                raise Failed(f"{' '.join(map(str, command))[:300]}: exit {child.returncode}: {told}")
+            out.seek(0)
+            return seconds, usage.ru_maxrss, out.read().decode(errors="replace") if output else ""
+
+    def seconds(self, *command, **more):
+        return self.run(*command, **more)[0]
+
+    def settle(self):
+        """Writes out what is dirty on the scratch file system, so that it does not cost the next contestant."""
+        subprocess.run(["sync", "-f", self.scratch], check=True)
+
+    def remove(self, path):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self.settle()
+
+    # Contestants
+
+    def hash(self, source, processes):
+        names = self.scratch / "names"
+        if not names.exists() or names.read_bytes() == b"":
+            raise Failed("no names to hash")
+        command = f"xargs -0 -P{processes} -n 500 openssl dgst -sha256 < '{names}' > /dev/null"
+        return self.seconds("sh", "-c", command, cwd=source)
+
+    def names(self, source):
+        """Lists the regular files of SOURCE for hash(), and caches them; gives their number and bytes."""
+        count = total = 0
+        with open(self.scratch / "names", "wb") as names:
+            for folder, _, files in os.walk(os.fsencode(source)):
+                for name in files:
+                    path = os.path.join(folder, name)
+                    if os.path.isfile(path) and not os.path.islink(path):
+                        names.write(b"./" + os.path.relpath(path, os.fsencode(source)) + b"\0")
+                        count, total = count + 1, total + os.lstat(path).st_size
+        self.hash(source, 2)
+        return count, total
+
+    def disk(self, size):
+        """dd of SIZE incompressible bytes, out of the page cache."""
+        pattern, target = self.scratch / "pattern", self.scratch / "written"
+        if not pattern.exists():
+            write_random(pattern, 256 * MIB)
+            subprocess.run(["cat", pattern], stdout=subprocess.DEVNULL, check=True)
+        whole, rest = divmod(size, 256 * MIB)
+        write = f"dd if='{pattern}' of='{target}' bs=1M oflag=seek_bytes iflag=count_bytes status=none"
+        command = "; ".join([f"{write} conv=notrunc seek={number * 256 * MIB}" for number in range(whole)]
+                            + [f"{write} conv=notrunc,fsync seek={whole * 256 * MIB} count={rest}"])
+        self.settle()
+        seconds = self.seconds("sh", "-c", command)
+        self.remove(target)
+        return seconds
+
+    def copy(self, source):
+        target = self.scratch / "copied"
+        self.settle()
+        seconds = self.seconds("sh", "-c", f"cp -r '{source}' '{target}' && sync -f '{target}'", accept=(0, 1))
+        subprocess.run(["chmod", "-R", "u+rwX", target], check=False)
+        self.remove(target)
+        return seconds
+
+    def new_store(self, name):
+        store = self.scratch / name
+        if store.exists():
+            self.remove(store)
+        shutil.rmtree(self.scratch / "home", ignore_errors=True)
+        self.run(self.dfs, "init", store)
+        self.settle()
+        return store
+
+    def commit(self, store, name, source):
+        seconds, peak, _ = self.run(self.dfs, "commit", name, source, store=store)
+        self.peak = max(self.peak, peak)
+        return seconds
+
+    # Figures
+
+    def figure(self, name, value, floor="", met=None):
+        verdict = "printed" if met is None else "met" if met else "short"
+        self.figures.append({"figure": name, "value": value, "floor": floor, "verdict": verdict})
+        print(f"  {name}: {value}" + (f" ({floor}: {verdict})" if floor else ""), file=sys.stderr, flush=True)
+
+    def first_commit(self, title, name, source, floor, processes, against_copy=True, judged=True):
+        """First commits, each into a new store; the last store is left for what comes after."""
+        count, size = self.names(source)
+        times = {"HASH": [], "DISK": [], "cp -r + sync": [], "commit": []}
+        for _ in range(self.rounds):
+            times["HASH"].append(self.hash(source, processes))
+            times["DISK"].append(self.disk(size))
+            if against_copy:
+                times["cp -r + sync"].append(self.copy(source))
+            store = self.new_store(f"store-{name}")
+            times["commit"].append(self.commit(store, name, source))
+        rate = {key: size / MIB / statistics.median(value) for key, value in times.items() if value}
+        for key, value in rate.items():
+            self.figure(f"{title}, {count:,} files, {size / 1e9:.2f} GB: {key}", f"{value:.0f} MiB/s")
+        slower = min(rate["HASH"], rate["DISK"])
+        ratio = rate["commit"] / slower
+        which = "HASH" if slower == rate["HASH"] else "DISK"
+        self.figure(f"{title}: commit / lower of HASH and DISK ({which})", f"{ratio:.2f}",
+                    f"≥ {floor}" if judged else "", ratio >= floor if judged else None)
+        if against_copy:
+            faster = rate["commit"] / rate["cp -r + sync"]
+            self.figure(f"{title}: commit / cp -r + sync", f"{faster:.2f}", "> 1" if judged else "",
+                        faster > 1 if judged else None)
+        return store
+
+    def unchanged(self, title, name, source, store, judged=True):
+        """The same tree again; as many rounds as make a median of something so short."""
+        find, again = [], []
+        self.commit(store, name, source)
+        for _ in range(max(5, self.rounds)):
+            find.append(self.seconds("find", source, "-printf", r"%s %T@\n"))
+            again.append(self.commit(store, name, source))
+        ratio = statistics.median(again) / statistics.median(find)
+        self.figure(f"{title}, unchanged: commit, find", f"{milliseconds(again)}, {milliseconds(find)}")
+        self.figure(f"{title}, unchanged: commit / find -printf", f"{ratio:.2f}", "≤ 2" if judged else "",
+                    ratio <= 2 if judged else None)
+
+    def part_commit(self):
+        source = self.scratch / "many"
+        make_files(source, 400 if self.quick else 20_000, lambda chance: chance.randrange(90_000, 110_000))
+        store = self.first_commit("many files", "many", source, 0.5, 2)
+        self.unchanged("many files", "many", source, store)
+        self.remove(store)
+        self.remove(source)
+
+    def part_file(self):
+        source = self.scratch / "one"
+        source.mkdir()
+        write_random(source / "file", (64 if self.quick else 2048) * MIB)
+        self.remove(self.first_commit("one file", "one", source, 0.4, 1, against_copy=False))
+        self.remove(source)
+
+    def part_usr(self):
+        source = Path("/usr/include" if self.quick else "/usr")
+        store = self.first_commit(str(source), "usr", source, 0.5, 2, judged=False)
+        self.unchanged(str(source), "usr", source, store, judged=False)
+        self.remove(store)
+
+    def part_cli(self):
+        source = self.scratch / "little"
+        make_files(source, 20, lambda chance: 1000)
+        store = self.new_store("store-cli")
+        for number in range(5):
+            (source / "number").write_text(str(number))
+            self.commit(store, "little", source)
+        for words in (["log"], ["log", "little"], ["--help"]):
+            times = []
+            for _ in range(20):
+                times.append(self.seconds(self.dfs, *words, store=store))
+            self.figure(f"dfs {' '.join(words)}", milliseconds(times), "≤ 30 ms", statistics.median(times) <= 0.030)
+        self.remove(store)
+        self.remove(source)
+
+    # The mount
+
+    @contextlib.contextmanager
+    def mount(self, store):
+        point = self.scratch / "mnt"
+        point.mkdir(exist_ok=True)
+        self.run(self.dfs, "mount", "--serve", "stateless", point, store=store)
+        self.mounted.add(point)
+        try:
+            yield point
+        finally:
+            self.unmount(point, store)
+
+    def unmount(self, point, store=None):
+        with contextlib.suppress(Failed):
+            self.run(self.dfs, "umount", point, store=store)
+        if os.path.ismount(point):
+            subprocess.run(["fusermount3", "-u", "-z", point], check=False)
+        self.mounted.discard(point)
+
+    def daemon(self, point, store):
+        """The process that serves a mount, from `dfs mounts --json`: one object a line, or one array."""
+        text = self.run(self.dfs, "mounts", "--json", store=store, output=True)[2]
+        try:
+            found = json.loads(text)
+            found = found.get("mounts", [found]) if isinstance(found, dict) else found
+        except ValueError:
+            found = [json.loads(line) for line in text.splitlines() if line.strip()]
+        for mount in found:
+            if "pid" in mount and str(point) in mount.values():
+                return mount["pid"]
+        raise Failed(f"dfs mounts --json has no pid of {point}: {text[:300]}")
+
+    def requests(self, point):
+        """All counters of .dfs/stats: JSON numbers, or words followed by a number."""
+        text = (point / ".dfs" / "stats").read_text()
+        counters = {}
+
+        def collect(value, name):
+            if isinstance(value, dict):
+                for key, inner in value.items():
+                    collect(inner, f"{name}.{key}" if name else key)
+            elif isinstance(value, int) and not isinstance(value, bool):
+                counters[name] = value
+        try:
+            collect(json.loads(text), "")
+        except ValueError:
+            for words in (line.replace(":", " ").replace("=", " ").split() for line in text.splitlines()):
+                if len(words) == 2 and words[1].isdigit():
+                    counters[words[0]] = int(words[1])
+        return counters
+
+    def passed(self, point, action):
+        """What ACTION gives, and the requests in it by kind: what reading the counters itself costs is taken off."""
+        first, idle, before = (self.requests(point) for _ in range(3))
+        result = action()
+        after = self.requests(point)
+        cost = {name: max(idle[name] - first.get(name, 0), before[name] - idle[name]) for name in before}
+        grown = {name: after[name] - before.get(name, 0) - cost.get(name, 0) for name in after}
+        kinds = {name: number for name, number in grown.items() if number > 0 and is_request(name)}
+        return result, kinds
+
+    def part_mount(self):
+        count = 1000 if self.quick else 50_000
+        source, tiny = self.scratch / "small", self.scratch / "tiny"
+        make_files(source, count, lambda chance: 10_240)
+        make_files(tiny, count // 5, lambda chance: 100)
+        store = self.new_store("store-mount")
+        self.commit(store, "small", source)
+        self.commit(store, "tiny", tiny)
+        reader = self.scratch / "reader"
+        (self.scratch / "reader.c").write_text(READER)
+        self.run("cc", "-O2", "-o", reader, self.scratch / "reader.c")
+        names = [os.path.relpath(os.path.join(folder, name), source)
+                 for folder, _, files in os.walk(source) for name in files]
+        chance, order = random.Random(1), self.scratch / "order"
+
+        def read(root):
+            seconds, total = self.run(reader, root, order, output=True)[2].split()
+            if int(total) != count * 10_240:
+                raise Failed(f"reading {root} gave {total} bytes")
+            return float(seconds)
+
+        def shuffle():
+            chance.shuffle(names)
+            order.write_bytes(b"".join(os.fsencode(name) + b"\0" for name in names))
+
+        with self.mount(store) as point:
+            served = point / "datasets" / "small" / "v1"
+            if self.options.cold:
+                for title, root in (("native", source), ("mount", served)):
+                    shuffle()
+                    self.settle()
+                    Path("/proc/sys/vm/drop_caches").write_text("3\n")
+                    self.figure(f"cold pass, {title}", f"{count / read(root):,.0f} files/s")
+            shuffle()
+            first = read(served)
+            read(source)
+            native, mounted, kinds = [], [], {}
+            for _ in range(max(3, self.rounds)):
+                shuffle()
+                native.append(read(source))
+                shuffle()
+                seconds, grown = self.passed(point, lambda: read(served))
+                mounted.append(seconds)
+                kinds = max(kinds, grown, key=lambda each: sum(each.values()))
+            rate = {name: count / statistics.median(times) for name, times in (("native", native), ("mount", mounted))}
+            self.figure(f"{count:,} files of 10 KiB, stateless, first pass", f"{count / first:,.0f} files/s")
+            self.figure("second pass, mount and native", f"{rate['mount']:,.0f} and {rate['native']:,.0f} files/s")
+            ratio = rate["mount"] / rate["native"]
+            self.figure("second pass, mount / native", f"{ratio:.2f}", "≥ 0.8", ratio >= 0.8)
+            told = ", ".join(f"{name} {number}" for name, number in sorted(kinds.items())) or "0"
+            self.figure("requests to the daemon in the second pass", told, "0", not kinds)
+        with self.mount(store) as point:
+            walked = self.run("find", *(point / "datasets" / name / "v1" for name in ("small", "tiny")), "-type", "f",
+                              "-printf", "%s\n", store=store, output=True)[2].count("\n")
+            if walked != count + count // 5:
+                raise Failed(f"the walk found {walked} files")
+            status = Path(f"/proc/{self.daemon(point, store)}/status").read_text()
+            peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) / 1024
+            self.figure(f"daemon's memory after a walk of {walked:,} files", f"{peak:.0f} MiB", "≤ 150 MiB",
+                        peak <= 150)
+        for path in (store, source, tiny):
+            self.remove(path)
+
+    # Runs
+
+    def project(self, name, count, size):
+        project = self.scratch / name
+        make_files(project, count, lambda chance: size)
+        git = ["git", "-c", "core.compression=0", "-c", "user.name=b", "-c", "user.email=b@example.org",
+               "-c", "gc.auto=0"]
+        self.run("git", "init", "-q", cwd=project)
+        self.run(*git, "add", "-A", cwd=project)
+        self.run(*git, "commit", "-q", "-m", "a project", cwd=project)
+        self.settle()
+        return project
+
+    def part_run(self):
+        count = 100 if self.quick else 1000
+        project = self.project("project", count, 2000)
+        store = self.new_store("store-run")
+        self.run(self.dfs_run, "--", "true", store=store, cwd=project)
+        bare, launched = [], []
+        for _ in range(max(10, self.rounds)):
+            bare.append(self.seconds("true", cwd=project))
+            launched.append(self.seconds(self.dfs_run, "--", "true", store=store, cwd=project))
+        over = statistics.median(launched) - statistics.median(bare)
+        self.figure(f"dfs-run -- true over true, captured project of {count:,} files", f"{over * 1000:.0f} ms",
+                    "≤ 150 ms", over <= 0.150)
+        self.remove(store)
+        self.remove(project)
+
+    def part_start(self):
+        count = 500 if self.quick else 50_000
+        project = self.project("large", count, 100_000)
+        store = self.new_store("store-start")
+        self.run(self.dfs_run, "--", "true", store=store, cwd=project)
+        self.settle()
+        started, whole, grown = [], [], []
+        for _ in range(max(5, self.rounds)):
+            before, start = disk_bytes(store), time.time()
+            seconds, _, output = self.run(self.dfs_run, "--", "date", "+%s.%N", store=store, cwd=project, output=True)
+            stamp = [line for line in output.splitlines() if line.replace(".", "", 1).isdigit()]
+            if not stamp:
+                raise Failed(f"dfs-run did not pass on what its command printed: {output[:200]!r}")
+            started.append(float(stamp[-1]) - start)
+            whole.append(seconds)
+            grown.append(disk_bytes(store) - before)
+        title = f"start in a captured project of {count:,} files, {count * 100_000 / 1e9:.1f} GB"
+        self.figure(f"{title}: until the command runs", milliseconds(started), "≤ 600 ms",
+                    statistics.median(started) <= 0.600)
+        self.figure(f"{title}: the whole run of `date`", milliseconds(whole))
+        self.figure(f"{title}: new store bytes", f"{max(grown) / 1e6:.2f} MB", "≤ 10 MB", max(grown) <= 10e6)
+        self.remove(store)
+        self.remove(project)
+
+
+def is_request(name):
+    """Whether a counter counts what the kernel asked: times, bytes and gauges do not."""
+    word = name.rsplit(".", 1)[-1].lower()
+    return not any(part in word for part in ("byte", "second", "time", "uptime", "memory", "pid", "node", "version"))
+
+
+def milliseconds(times):
+    return f"{statistics.median(times) * 1000:.1f} ms"
+
+
+def write_random(path, size):
+    with open(path, "wb") as file:
+        while size > 0:
+            file.write(os.urandom(min(MIB, size)))
+            size -= MIB
+
+
+def make_files(root, count, size):
+    """COUNT incompressible files, 500 to a folder, the same sizes every time."""
+    chance = random.Random(count)
+    for number in range(count):
+        folder = root / f"{number // 500:03}"
+        if number % 500 == 0:
+            folder.mkdir(parents=True)
+        (folder / f"{number:06}.bin").write_bytes(os.urandom(size(chance)))
+
+
+def disk_bytes(root):
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, files in os.walk(root) for name in files)
+
+
+def file_system(path):
+    found = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", path], capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"
+
+
+def machine(scratch, rounds):
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), platform.machine())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return {"cores": len(os.sched_getaffinity(0)), "cpu": model, "memory": f"{memory:.0f} GiB",
+            "kernel": platform.release(), "file system": file_system(scratch), "rounds": rounds}
+
+
+def print_table(host, figures, quick):
+    print("  ".join(f"{key}: {value}" for key, value in host.items()))
+    if quick:
+        print("--quick: sizes too small to prove anything")
+    width = [max(len(row[key]) for row in figures) for key in ("figure", "value", "floor")]
+    print(f"{'figure':<{width[0]}}  {'value':>{width[1]}}  {'floor':<{max(5, width[2])}}  verdict")
+    for row in figures:
+        print(f"{row['figure']:<{width[0]}}  {row['value']:>{width[1]}}  {row['floor']:<{max(5, width[2])}}  "
+              f"{row['verdict']}")
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes: a smoke test")
+    parser.add_argument("--rounds", type=int, help="rounds of the long measurements (default 3)")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma: " + ", ".join(PARTS))
+    parser.add_argument("--scratch", type=Path, help="where to work (a directory is made in it)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("--cold", action="store_true", help="also a cold pass of the mount: drops the machine's caches")
+    chosen = parser.parse_args()
+    chosen.only = [part for part in chosen.only.split(",") if part]
+    if set(chosen.only) - set(PARTS):
+        parser.error(f"--only takes {', '.join(PARTS)}")
+    return chosen
+
+
+def main():
+    chosen = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    place = chosen.scratch or Path(tempfile.gettempdir())
+    if not chosen.scratch and file_system(place) == "tmpfs":
+        place = Path("/var/tmp")  # a disk is what is measured
+    scratch = Path(tempfile.mkdtemp(prefix="dfs-benchmark.", dir=place)).resolve()
+    bench, failed = None, False
+    try:
+        need = 2e9 if chosen.quick else 22e9
+        if shutil.disk_usage(scratch).free < need:
+            raise Failed(f"{scratch} has less than {need / 1e9:.0f} GB free; name another place with --scratch")
+        bench = Bench(chosen, scratch)
+        host = machine(scratch, bench.rounds)
+        for part in PARTS:
+            if part in chosen.only:
+                print(f"{part} …", file=sys.stderr, flush=True)
+                try:
+                    getattr(bench, f"part_{part}")()
+                except Failed as error:
+                    failed = True
+                    print(f"error: {part}: {error}", file=sys.stderr)
+                    bench.figures.append({"figure": part, "value": "not measured", "floor": "", "verdict": "failed"})
+        if bench.peak:
+            bench.figure("peak memory of a commit", f"{bench.peak / 1024:.0f} MiB", "≤ 256 MiB",
+                         bench.peak <= 256 * 1024)
+        print_table(host, bench.figures, chosen.quick)
+        if chosen.json:
+            chosen.json.write_text(json.dumps({"machine": host, "quick": chosen.quick, "figures": bench.figures},
+                                              ensure_ascii=False, indent=1) + "\n")
+    except Failed as error:
+        failed = True
+        print(f"error: {error}", file=sys.stderr)
+    finally:
+        for point in list(bench.mounted) if bench else []:
+            bench.unmount(point)
+        if not os.path.ismount(scratch / "mnt"):
+            shutil.rmtree(scratch, ignore_errors=True)
+        else:
+            print(f"error: {scratch / 'mnt'} is still mounted; {scratch} is left", file=sys.stderr)
+    return 2 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
