@@ -119,20 +119,32 @@ package enum Files {
     package static func removeTree(_ path: String) throws(DFSError) {
         guard let status = try FileStatus.of(path: path) else { return }
         guard status.kind == .directory else { return try remove(path) }
-        let fd = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        try removeChildren(of: fd)
-        try System.call("cannot remove directory \(path)", fault: "unlink") { rmdir(path) }
+        try removeDirectory(Array(path.utf8), at: AT_FDCWD)
     }
 
-    private static func removeChildren(of directory: OwnedDescriptor) throws(DFSError) {
-        for name in try DirectoryListing.names(of: directory) {
-            if withCName(name, { unlinkat(directory.raw, $0, 0) }) == 0 { continue }
-            let child = try OwnedDescriptor.open(bytes: name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory.raw)
-            _ = fchmod(child.raw, 0o700)
-            try removeChildren(of: child)
-            try System.call("cannot remove \(NameText.display(name))", fault: "unlink") {
-                withCName(name) { unlinkat(directory.raw, $0, AT_REMOVEDIR) }
-            }
+    private static func removeDirectory(_ name: [UInt8], at parent: Int32) throws(DFSError) {
+        let directory = try openToEmpty(name, at: parent)
+        for child in try DirectoryListing.names(of: directory) {
+            if withCName(child, { unlinkat(directory.raw, $0, 0) }) == 0 { continue }
+            try removeDirectory(child, at: directory.raw)
+        }
+        try System.call("cannot remove directory \(NameText.display(name))", fault: "unlink") {
+            withCName(name) { unlinkat(parent, $0, AT_REMOVEDIR) }
+        }
+    }
+
+    /// Opens a directory so that it can be listed and emptied; those of overlayfs have no permissions at all.
+    private static func openToEmpty(_ name: [UInt8], at parent: Int32) throws(DFSError) -> OwnedDescriptor {
+        let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+        do throws(DFSError) {
+            let directory = try OwnedDescriptor.open(bytes: name, flags, at: parent)
+            _ = fchmod(directory.raw, 0o700)
+            return directory
+        } catch {
+            guard error.errno == EACCES else { throw error }
+            let place = try OwnedDescriptor.open(bytes: name, clinux_O_PATH | O_DIRECTORY | O_NOFOLLOW, at: parent)
+            _ = chmod("/proc/self/fd/\(place.raw)", 0o700)
+            return try OwnedDescriptor.open(bytes: name, flags, at: parent)
         }
     }
 

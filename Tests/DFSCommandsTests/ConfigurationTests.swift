@@ -1,8 +1,9 @@
-import DFSCommands
 import DFSModel
 import DFSSystem
 import Glibc
 import Testing
+
+@testable import DFSCommands
 
 @Suite struct StoreLocatorTests {
     private let sandbox: Sandbox
@@ -85,6 +86,14 @@ import Testing
         try sandbox.write("store = ", to: "home/.config/dfs/config.toml")
         #expect(throws: Never.self) { try locate("/x") }
         #expect(throws: DFSError.self) { try locate() }
+    }
+
+    @Test func aMissingStoreIsNamedWithItsLevel() throws {
+        let named = try locate("no where").missing
+        #expect(named.code == .noStore && named.cause == "named by --store")
+        #expect(named.what == "there is no store at \(sandbox.work)/no where")
+        #expect(named.hint == "dfs init '\(sandbox.work)/no where'")
+        #expect(try locate().missing.hint == "dfs commit --help")
     }
 
     @Test func withoutAHomeOnlyTheDefaultIsMissing() throws {

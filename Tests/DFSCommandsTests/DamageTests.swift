@@ -1,4 +1,5 @@
 import DFSCommands
+import DFSLedger
 import DFSModel
 import DFSSystem
 import DFSTestSupport
@@ -100,7 +101,7 @@ import Testing
         let small = sandbox.root + "/small"
         try Files.makeDirectories(small)
         try #require(mount("tmpfs", small, "tmpfs", 0, "size=8m") == 0)
-        defer { umount2(small, Int32(MNT_DETACH.rawValue)) }
+        defer { umount2(small, 2) }
         var random = SeededGenerator(seed: 5)
         try sandbox.write(random.bytes(12 << 20), to: "work/large/a")
         try sandbox.expect(0, "init", small + "/store")

@@ -1,5 +1,7 @@
+import DFSLedger
 import DFSModel
 import DFSSystem
+import DFSTestSupport
 import Glibc
 import Testing
 

@@ -1,5 +1,6 @@
 import DFSModel
 import DFSSystem
+import DFSTestSupport
 import Glibc
 import Testing
 
@@ -68,12 +69,13 @@ import Testing
 
     @Test func hooksRunBeforeASignalEndsTheProcess() async {
         let result = await #expect(processExitsWith: .exitCode(130), observing: [\.standardErrorContent]) {
+            signal(SIGINT, SIG_DFL)
             let hooks = CleanupHooks()
             Interruption.install(hooks)
             hooks.add { _ = write(2, "first\n", 6) }
             hooks.add { _ = write(2, "second\n", 7) }
             hooks.remove(hooks.add { _ = write(2, "never\n", 6) })
-            raise(SIGINT)
+            kill(getpid(), SIGINT)
             while true { pause() }
         }
         let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
@@ -82,11 +84,14 @@ import Testing
 
     @Test func aSecondSignalDoesNotWaitForHooks() async {
         await #expect(processExitsWith: .exitCode(130)) {
+            signal(SIGINT, SIG_DFL)
             let hooks = CleanupHooks()
             Interruption.install(hooks)
-            hooks.add { while true { pause() } }
-            raise(SIGINT)
-            raise(SIGINT)
+            hooks.add {
+                kill(getpid(), SIGINT)
+                while true { pause() }
+            }
+            kill(getpid(), SIGINT)
             while true { pause() }
         }
     }
@@ -95,7 +100,7 @@ import Testing
         await #expect(processExitsWith: .exitCode(7)) {
             signal(SIGHUP, SIG_IGN)
             Interruption.install(CleanupHooks())
-            raise(SIGHUP)
+            kill(getpid(), SIGHUP)
             exit(7)
         }
     }

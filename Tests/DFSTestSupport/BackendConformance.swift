@@ -68,7 +68,8 @@ package struct BackendConformance {
     }
 
     private func listing(_ b: any Backend, _ check: (Bool, String) -> Void) throws {
-        check(try b.list("packs/") == ["packs/aa/empty", "packs/aa/one", "packs/bb/two"], "list gives all keys in order")
+        check(
+            try b.list("packs/") == ["packs/aa/empty", "packs/aa/one", "packs/bb/two"], "list gives all keys in order")
         check(try b.list("nothing/").isEmpty, "an absent prefix lists nothing")
     }
 

@@ -41,13 +41,24 @@ package struct SpawnedProgram {
         for (target, source) in [(0, input.raw), (1, output ?? files[0].raw), (2, files[1].raw)] as [(Int32, Int32)] {
             posix_spawn_file_actions_adddup2(&actions, source, target)
         }
+        // Inherited are what the caller of the tests ignores (SIGINT, in the background) and the mask of this
+        // thread, which libdispatch has block nearly everything.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         var raw: [UnsafeMutablePointer<CChar>?] = (words.map { Array($0.utf8) } + arguments).map { word in
             withCName(word) { strdup($0) }
         }
         raw.append(nil)
         defer { for pointer in raw { free(pointer) } }
         var process: pid_t = 0
-        let status = posix_spawn(&process, "/usr/bin/env", &actions, nil, raw, nil)
+        let status = posix_spawn(&process, "/usr/bin/env", &actions, &attributes, raw, nil)
         guard status == 0 else { throw System.error(status, "cannot start \(name)") }
         self.process = process
     }

@@ -44,7 +44,7 @@ package enum TestFiles {
 }
 
 /// Random values from a seed that tests print, so that a failure can be repeated.
-package struct SeededGenerator: RandomNumberGenerator {
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
     package init(seed: UInt64) { state = seed }

@@ -33,6 +33,17 @@ package struct StoreLocation: Sendable, Equatable {
     }
 }
 
+extension StoreLocation {
+    /// The error for a command that needs the store, where there is none.
+    package var missing: DFSError {
+        DFSError(
+            .noStore, "there is no store at \(location)",
+            cause: isDefault
+                ? "no store is named anywhere, and this is where the first commit makes one" : "named by \(namedBy)",
+            hint: isDefault ? "dfs commit --help" : "dfs init " + ShellText.quote(location))
+    }
+}
+
 /// Finds the store: `--store`, `DFS_STORE`, the project's dfs.toml, the user's config.toml, the machine's, the default.
 package struct StoreLocator: Sendable {
     private let environment: ProcessEnvironment

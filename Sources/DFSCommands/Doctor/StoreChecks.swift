@@ -157,7 +157,7 @@ struct StoreChecks {
         let found = Capabilities.probe(scratch: place, path: context.environment["PATH"] ?? "/usr/bin:/bin")
         return [
             capability("fuse", "/dev/fuse", found.fuseDevice, "ls -l /dev/fuse"),
-            capability("fusermount3", "fusermount3", found.fusermount, "apt-get install fuse3"),
+            capability("fuse", "fusermount3", found.fusermount, "apt-get install fuse3"),
         ]
     }
 

@@ -49,6 +49,8 @@ extension CommandContext {
         var buffer = [CChar](repeating: 0, count: 256)
         gethostname(&buffer, 255)
         let host = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return ["host": .string(host), "user": .string(environment["USER"] ?? environment["LOGNAME"] ?? "uid \(getuid())")]
+        return [
+            "host": .string(host), "user": .string(environment["USER"] ?? environment["LOGNAME"] ?? "uid \(getuid())"),
+        ]
     }
 }
