@@ -54,7 +54,9 @@ struct VerifyReport: Report {
         let verdict = report.problems.isEmpty ? "no problems" : Quantity.count(report.problems.count, "problem")
         try output.line(counts.joined(separator: ", ") + ": " + verdict)
         if report.unreferenced > 0 {
-            output.say("\(Quantity.count(report.unreferenced, "pack")) that no entry names, from interrupted commits or running ones")
+            output.say(
+                "\(Quantity.count(report.unreferenced, "pack")) that no entry names, from interrupted commits or running ones"
+            )
         }
     }
 }

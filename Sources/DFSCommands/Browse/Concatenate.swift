@@ -67,7 +67,9 @@ struct FileBytes {
         while at < file.size {
             var failure: DFSError?
             let bytes = [UInt8](unsafeUninitializedCapacity: Self.piece) { buffer, count in
-                do throws(DFSError) { count = try reader.read(file, at: at, into: UnsafeMutableRawBufferPointer(buffer)) } catch {
+                do throws(DFSError) {
+                    count = try reader.read(file, at: at, into: UnsafeMutableRawBufferPointer(buffer))
+                } catch {
                     failure = error
                 }
             }

@@ -56,7 +56,11 @@ struct List: DFSCommand {
 
     private func entries(_ entry: TreeEntry, _ name: [UInt8], _ context: CommandContext) throws(DFSError) {
         let facts = EntryFacts(path: name, entry: entry)
-        if long { try context.output.list([LongEntryRow(facts: facts)]) } else { try context.output.list([EntryRow(facts: facts)]) }
+        if long {
+            try context.output.list([LongEntryRow(facts: facts)])
+        } else {
+            try context.output.list([EntryRow(facts: facts)])
+        }
     }
 
     private func entries(
@@ -96,7 +100,8 @@ private struct DatasetRow: Row {
     var json: [String: JSONValue] {
         [
             "type": "dataset", "dataset": .string(dataset.name), "version": .integer(Int64(latest.number)),
-            "files": .integer(Int64(clamping: latest.tree.files)), "bytes": .integer(Int64(clamping: latest.tree.bytes)),
+            "files": .integer(Int64(clamping: latest.tree.files)),
+            "bytes": .integer(Int64(clamping: latest.tree.bytes)),
             "content": .string(latest.content.digest.text), "time": .string(latest.time.description),
             "tags": .object(dataset.tags.mapValues { .integer(Int64($0)) }),
         ]

@@ -45,7 +45,8 @@ struct Log: DFSCommand {
     private static func components(_ text: String) throws(DFSError) -> [[UInt8]] {
         let parts = ArgumentText.bytes(of: text).split(separator: UInt8(ascii: "/")).map(Array.init)
         guard !parts.contains(Array("..".utf8)) else {
-            throw DFSError(.usage, "--path \(text) goes up", cause: "it is a path inside the dataset", hint: "dfs log --help")
+            throw DFSError(
+                .usage, "--path \(text) goes up", cause: "it is a path inside the dataset", hint: "dfs log --help")
         }
         return parts.filter { $0 != Array(".".utf8) }
     }
@@ -73,7 +74,9 @@ struct Log: DFSCommand {
             let tags = dataset.tags
             items += dataset.versions.map { LogItem(dataset: name, version: $0, tags: tags) }
         }
-        for (name, project) in state.projects { items += project.snapshots.map { LogItem(project: name, snapshot: $0) } }
+        for (name, project) in state.projects {
+            items += project.snapshots.map { LogItem(project: name, snapshot: $0) }
+        }
         for run in state.runs { items += LogItem.ofRun(run) }
         return items.sorted { ($0.mark.sequence, $0.order) > ($1.mark.sequence, $1.order) }
     }

@@ -42,12 +42,20 @@ struct RunReport: Report {
         for input in run.data {
             let place = input.path.map { ", also at \($0)" } ?? ""
             fields.append(
-                ("data/\(input.key)", .text("\(input.dataset)@v\(input.version)  \(input.content.digest.short)\(place)")))
+                (
+                    "data/\(input.key)",
+                    .text("\(input.dataset)@v\(input.version)  \(input.content.digest.short)\(place)")
+                ))
         }
         fields.append(("code", .text("code:\(run.project)@\(run.snapshot)")))
         for (name, tree) in trees {
             guard let tree else { continue }
-            fields.append((name, .text("\(Quantity.count(tree.files, "file")), \(ByteCount(tree.bytes))  run:\(run.id.short)/\(name)")))
+            fields.append(
+                (
+                    name,
+                    .text(
+                        "\(Quantity.count(tree.files, "file")), \(ByteCount(tree.bytes))  run:\(run.id.short)/\(name)")
+                ))
         }
         if !run.tags.isEmpty { fields.append(("tags", .text(run.tags.joined(separator: " "), .accent))) }
         fields += TextFields.cells(.object(facts.text))

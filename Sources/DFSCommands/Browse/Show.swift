@@ -162,7 +162,8 @@ struct EntryReport: Report {
         var fields: [(String, Cell)] = [
             (entry.kindName, .text(reference, .strong)), ("content", .text(entry.content.digest.text)),
             ("size", .text("\(ByteCount(entry.size)) (\(Quantity.number(entry.size)) bytes)")),
-            ("mode", .text("\(entry.modeText)  \(entry.permissionText)")), ("modified", .text(entry.modified.description)),
+            ("mode", .text("\(entry.modeText)  \(entry.permissionText)")),
+            ("modified", .text(entry.modified.description)),
         ]
         if entry.kind == .directory { fields.append(("files", .number(entry.files))) }
         if entry.kind == .symlink { fields.append(("target", .name(entry.target))) }
@@ -191,7 +192,9 @@ enum TextFields {
 enum CaptureFields {
     static func cells(_ capture: JSONValue?) -> [(String, Cell)] {
         var fields = [(String, Cell)]()
-        for (member, label) in [("ignored", "ignored"), ("special", "special files left out"), ("too-large", "too large")] {
+        for (member, label) in [
+            ("ignored", "ignored"), ("special", "special files left out"), ("too-large", "too large"),
+        ] {
             if let count = capture?[member]?["count"]?.integer, count > 0 { fields.append((label, .number(count))) }
         }
         for (name, count) in (capture?["dropped"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {

@@ -154,7 +154,8 @@ struct CommitReport: Report {
         let tree = outcome.version.tree
         var line = "\(dataset) v\(outcome.version.number)  \(tree.content.digest.short)  "
         line += "\(Quantity.count(tree.files, "file")), \(ByteCount(tree.bytes))"
-        line += outcome.isNew ? " (stored \(ByteCount(UInt64(outcome.storedBytes))) new)" : " (unchanged, no new version)"
+        line +=
+            outcome.isNew ? " (stored \(ByteCount(UInt64(outcome.storedBytes))) new)" : " (unchanged, no new version)"
         if !outcome.notes.ignored.isEmpty { line += ", \(Quantity.number(outcome.notes.ignored.count)) ignored" }
         try output.line(line)
     }

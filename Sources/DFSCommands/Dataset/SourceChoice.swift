@@ -44,7 +44,8 @@ struct SourceChoice {
             throw DFSError(
                 .usage, "no dataset was named",
                 cause: names.isEmpty
-                    ? "there is no dfs.toml with a [data] table here" : "dfs.toml names \(names.joined(separator: ", "))",
+                    ? "there is no dfs.toml with a [data] table here"
+                    : "dfs.toml names \(names.joined(separator: ", "))",
                 hint: names.first.map { "dfs commit \($0)" } ?? "dfs commit NAME .")
         }
         return name

@@ -47,7 +47,9 @@ struct SpaceCheck {
             for name in try DirectoryListing.names(of: directory) {
                 guard let status = try FileStatus.of(name, at: directory.raw) else { continue }
                 let child = path.isEmpty ? name : path + [0x2f] + name
-                if let filter = self.filter, !filter.includes(child, isDirectory: status.kind == .directory) { continue }
+                if let filter = self.filter, !filter.includes(child, isDirectory: status.kind == .directory) {
+                    continue
+                }
                 if status.kind == .directory { below.append(child) }
                 if status.kind == .file { sum.increment(by: Int(min(status.size, status.blocks * 512))) }
             }

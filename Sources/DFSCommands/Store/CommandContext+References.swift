@@ -26,7 +26,9 @@ extension CommandContext {
     /// where `run:` does not stand before it.
     func run(named argument: String, _ resolver: Resolver) throws(DFSError) -> RunRecord? {
         if argument.hasPrefix("run:") || argument.hasPrefix("dfs://run:") {
-            guard case .run(let id, let path) = try reference(argument, resolver.state), path.isEmpty else { return nil }
+            guard case .run(let id, let path) = try reference(argument, resolver.state), path.isEmpty else {
+                return nil
+            }
             return try resolver.run(id)
         }
         guard resolver.state.datasets[argument] == nil, argument == "latest" || isRun(argument, resolver.state) else {
@@ -57,7 +59,8 @@ extension CommandContext {
             for run in closed { output.say("run \(run.short) was left by its launcher; it is recorded as interrupted") }
             return closed
         } catch {
-            output.warn("the records of dead runs cannot be closed: \(error.what)" + (error.cause.map { ": \($0)" } ?? ""))
+            output.warn(
+                "the records of dead runs cannot be closed: \(error.what)" + (error.cause.map { ": \($0)" } ?? ""))
             return []
         }
     }

@@ -38,7 +38,8 @@ struct Init: DFSCommand {
 
     /// Gives the folders to the group, whatever the umask; what is made in them later inherits it.
     private static func share(_ root: String, _ group: gid_t) throws(DFSError) {
-        for folder in ["", "/packs", "/ledger", "/ledger/000000000", "/live", "/tmp"] where Files.exists(root + folder) {
+        for folder in ["", "/packs", "/ledger", "/ledger/000000000", "/live", "/tmp"] where Files.exists(root + folder)
+        {
             let path = root + folder
             try System.call("cannot give \(path) to the group") { chown(path, uid_t.max, group) }
             try System.call("cannot set the mode of \(path)") { chmod(path, 0o2775) }

@@ -115,7 +115,8 @@ package final class Capture: Sendable {
                 .operational, "cannot read \(path)", cause: error.cause, hint: error.hint, errno: error.errno)
         }
         return DFSError(
-            .operational, "cannot read \(path)", cause: "permission denied; nothing was recorded (a line in .dfsignore leaves it out)",
+            .operational, "cannot read \(path)",
+            cause: "permission denied; nothing was recorded (a line in .dfsignore leaves it out)",
             hint: "chmod -R u+rX \(path)", errno: error.errno)
     }
 }

@@ -54,7 +54,8 @@ struct TreeCheck {
             }
         } catch {
             problems.append(
-                Checker.Problem(what: "\(place): \(error.what)" + (error.cause.map { ": \($0)" } ?? ""), affects: [place]))
+                Checker.Problem(
+                    what: "\(place): \(error.what)" + (error.cause.map { ": \($0)" } ?? ""), affects: [place]))
             sound = false
         }
         visited[address] = sound

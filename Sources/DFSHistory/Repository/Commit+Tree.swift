@@ -85,7 +85,8 @@ extension Resolver {
         case .run(let id, let path):
             let run = try run(id)
             switch path.first.map({ NameText.encode($0) }) {
-            case "code": if let snapshot = state.projects[run.project]?.snapshot(run.snapshot) { return snapshot.record }
+            case "code":
+                if let snapshot = state.projects[run.project]?.snapshot(run.snapshot) { return snapshot.record }
             case "data":
                 let key = path.count > 1 ? NameText.encode(path[1]) : ""
                 if let input = run.data.first(where: { $0.key == key }) {

@@ -138,7 +138,8 @@ package struct Commit {
         }
         if let latest, tree.files * 2 < latest.tree.files {
             throw DFSError(
-                .refused, "\(source) holds \(tree.files) files, \(dataset) v\(latest.number) holds \(latest.tree.files)",
+                .refused,
+                "\(source) holds \(tree.files) files, \(dataset) v\(latest.number) holds \(latest.tree.files)",
                 cause: "more than half would be gone", hint: "repeat the command with --allow-shrink")
         }
     }

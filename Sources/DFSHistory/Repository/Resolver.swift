@@ -63,7 +63,8 @@ package struct Resolver {
             guard let version = known.version(tag: tag) else {
                 let tags = known.tags.keys.sorted().joined(separator: ", ")
                 throw DFSError(
-                    .noReference, "\(dataset) has no tag \(tag)", cause: tags.isEmpty ? "it has no tags" : "its tags: \(tags)",
+                    .noReference, "\(dataset) has no tag \(tag)",
+                    cause: tags.isEmpty ? "it has no tags" : "its tags: \(tags)",
                     hint: hint)
             }
             return version
@@ -102,7 +103,8 @@ package struct Resolver {
         let found: SnapshotRecord? =
             switch selector {
             case .latest(let back): known.snapshots.dropLast(back).last
-            case .snapshot(let id): known.snapshot(id) ?? unique(known.snapshots.filter { $0.id.hasPrefix(id) || $0.id.hasSuffix(id) })
+            case .snapshot(let id):
+                known.snapshot(id) ?? unique(known.snapshots.filter { $0.id.hasPrefix(id) || $0.id.hasSuffix(id) })
             case .time(let text): known.snapshot(at: try TimeExpression.parse(text, now: now))
             case .digest(let digits):
                 DigestPrefix(digits).flatMap { prefix in known.snapshots.first { prefix.matches($0.content.digest) } }
@@ -149,7 +151,8 @@ package struct Resolver {
     private func runPart(_ run: RunRecord, _ path: Reference.Path) throws(DFSError) -> Resolved {
         guard let part = path.first.map({ NameText.display($0) }) else {
             throw DFSError(
-                .noReference, "run:\(run.id) is not a tree", cause: "its parts are outputs, work, logs, code and data/KEY",
+                .noReference, "run:\(run.id) is not a tree",
+                cause: "its parts are outputs, work, logs, code and data/KEY",
                 hint: "dfs show run:\(run.id)")
         }
         var rest = Array(path.dropFirst())
@@ -172,13 +175,15 @@ package struct Resolver {
         }
         let root = TreeEntry.root(tree, modified: run.end?.time ?? run.time)
         return Resolved(
-            subject: .run(run), entry: try entry(rest, root, "run:\(run.id)/\(part)"), text: "run:\(run.id)" + suffix(path))
+            subject: .run(run), entry: try entry(rest, root, "run:\(run.id)/\(part)"),
+            text: "run:\(run.id)" + suffix(path))
     }
 
     private func entry(_ path: Reference.Path, _ root: TreeEntry, _ what: String) throws(DFSError) -> TreeEntry {
         guard let entry = try repository.reader.entry(at: path, below: root) else {
             throw DFSError(
-                .noReference, "there is no \(what)\(suffix(path))", hint: "dfs ls \(what)\(suffix(Array(path.dropLast())))")
+                .noReference, "there is no \(what)\(suffix(path))",
+                hint: "dfs ls \(what)\(suffix(Array(path.dropLast())))")
         }
         return entry
     }
