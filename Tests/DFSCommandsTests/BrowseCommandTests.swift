@@ -1,3 +1,4 @@
+import DFSLedger
 import DFSModel
 import DFSSystem
 import DFSTestSupport

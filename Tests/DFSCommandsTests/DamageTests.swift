@@ -1,4 +1,5 @@
 import DFSCommands
+import DFSLedger
 import DFSModel
 import DFSSystem
 import DFSTestSupport
@@ -51,7 +52,8 @@ import Testing
     @Test func aTruncatedPackIsNamedWithWhatItAffects() throws {
         try sandbox.commitTwice()
         let packs = try files(sandbox.store + "/packs").filter { $0.hasSuffix(".pack") }
-        let big = try #require(try packs.max { try FileStatus.of(path: $0)?.size ?? 0 < FileStatus.of(path: $1)?.size ?? 0 })
+        let big = try #require(
+            try packs.max { try FileStatus.of(path: $0)?.size ?? 0 < FileStatus.of(path: $1)?.size ?? 0 })
         try #require(truncate(big, 100_000) == 0)
         let answer = try sandbox.expect(1, "verify")
         #expect(answer.output.contains("affects faces@v1/big") && answer.output.contains("its table says"))
@@ -66,7 +68,8 @@ import Testing
         try sandbox.write("x", to: "work/plain/file")
         let plain = try sandbox.expect(10, "ls", "--store", "plain")
         #expect(plain.error.contains("plain is not a store") && plain.error.contains("hint: dfs init"))
-        #expect(try sandbox.expect(10, "log", "--store", "absent").error.contains("hint: dfs init \(sandbox.work)/absent"))
+        #expect(
+            try sandbox.expect(10, "log", "--store", "absent").error.contains("hint: dfs init \(sandbox.work)/absent"))
         try sandbox.commitTwice()
         let file = sandbox.store + "/dfs-store.json"
         let text = String(decoding: try Files.read(file) ?? [], as: UTF8.self)
@@ -100,7 +103,7 @@ import Testing
         let small = sandbox.root + "/small"
         try Files.makeDirectories(small)
         try #require(mount("tmpfs", small, "tmpfs", 0, "size=8m") == 0)
-        defer { umount2(small, Int32(MNT_DETACH.rawValue)) }
+        defer { umount2(small, 2) }
         var random = SeededGenerator(seed: 5)
         try sandbox.write(random.bytes(12 << 20), to: "work/large/a")
         try sandbox.expect(0, "init", small + "/store")
@@ -123,7 +126,8 @@ import Testing
         try open.write("src/a", "a")
         try open.write("src/secret", "s", mode: 0o000)
         let program = SpawnedProgram.products + "/dfs"
-        let command = "cd / && setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME=\(open.path)/home "
+        let command =
+            "cd / && setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME=\(open.path)/home "
             + "\(program) commit d \(open.path)/src 2>&1; echo code $?"
         let pipe = try #require(popen(command, "r"))
         var out = [UInt8](), buffer = [UInt8](repeating: 0, count: 4096)

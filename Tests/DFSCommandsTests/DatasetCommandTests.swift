@@ -1,5 +1,7 @@
+import DFSLedger
 import DFSModel
 import DFSSystem
+import DFSTestSupport
 import Glibc
 import Testing
 
@@ -13,7 +15,8 @@ import Testing
         try sandbox.write("hello", to: "work/src/a")
         try sandbox.expect(10, "ls")
         let answer = try sandbox.expect(0, "commit", "faces", "src")
-        #expect(answer.output.hasPrefix("faces v1  sha256:") && answer.output.contains("  1 file, 5 B (stored 5 B new)"))
+        #expect(
+            answer.output.hasPrefix("faces v1  sha256:") && answer.output.contains("  1 file, 5 B (stored 5 B new)"))
         #expect(answer.error.contains("made a store in \(sandbox.store)"))
         let again = try sandbox.expect(0, "commit", "faces", "--json")
         let json = try JSONValue.parse(again.output)

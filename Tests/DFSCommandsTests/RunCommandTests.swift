@@ -1,6 +1,8 @@
 import DFSCommands
+import DFSLedger
 import DFSModel
 import DFSSystem
+import DFSTestSupport
 import Glibc
 import Testing
 

@@ -66,7 +66,9 @@ extension Sandbox {
         }
         try repository.append(by: signer) { state throws(DFSError) in
             let version = state.datasets["faces"]?.latest
-            let input = version.map { RunInput(key: "faces", dataset: "faces", version: $0.number, content: $0.content) }
+            let input = version.map {
+                RunInput(key: "faces", dataset: "faces", version: $0.number, content: $0.content)
+            }
             var events: [LedgerEvent] = [
                 .codeCaptured(
                     .init(

@@ -1,5 +1,5 @@
 import DFSModel
-import DFSSystem
+@testable import DFSSystem
 import Glibc
 import Testing
 

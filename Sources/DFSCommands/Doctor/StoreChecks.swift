@@ -21,9 +21,12 @@ struct StoreChecks {
             Files.exists(location.location + "/" + StoreDescription.key)
         else { return host(scratch: "/tmp") }
         let repository: Repository
-        do { repository = try context.repository() } catch { return [DoctorFinding("opens", error)] + host(scratch: "/tmp") }
+        do { repository = try context.repository() } catch {
+            return [DoctorFinding("opens", error)] + host(scratch: "/tmp")
+        }
         var out = [
-            DoctorFinding("opens", .good, "store \(repository.id)", facts: ["store": .string(repository.id.description)])
+            DoctorFinding(
+                "opens", .good, "store \(repository.id)", facts: ["store": .string(repository.id.description)])
         ]
         out += index(repository) + ledger(repository) + clock(repository) + space(repository) + runs(repository)
         out += temporaries(repository)
@@ -111,7 +114,8 @@ struct StoreChecks {
             let free = try repository.backend.freeSpace() ?? 0
             let isLow = free < 1 << 30
             return DoctorFinding(
-                "space", isLow ? .note : .good, "\(ByteCount(free)) free", hint: isLow ? "df -h \(repository.root)" : nil,
+                "space", isLow ? .note : .good, "\(ByteCount(free)) free",
+                hint: isLow ? "df -h \(repository.root)" : nil,
                 facts: ["free": .integer(Int64(clamping: free))])
         }
     }
@@ -145,7 +149,9 @@ struct StoreChecks {
                 old += 1
                 if repairs, withCName(name, { unlinkat(directory.raw, $0, 0) }) == 0 { swept += 1 }
             }
-            if old == swept { return DoctorFinding("tmp", .good, swept == 0 ? "clean" : "swept \(Quantity.count(swept, "file"))") }
+            if old == swept {
+                return DoctorFinding("tmp", .good, swept == 0 ? "clean" : "swept \(Quantity.count(swept, "file"))")
+            }
             return DoctorFinding(
                 "tmp", .note, "\(Quantity.count(old - swept, "file")) left by interrupted commands",
                 hint: "dfs doctor --repair")
@@ -157,7 +163,7 @@ struct StoreChecks {
         let found = Capabilities.probe(scratch: place, path: context.environment["PATH"] ?? "/usr/bin:/bin")
         return [
             capability("fuse", "/dev/fuse", found.fuseDevice, "ls -l /dev/fuse"),
-            capability("fusermount3", "fusermount3", found.fusermount, "apt-get install fuse3"),
+            capability("fuse", "fusermount3", found.fusermount, "apt-get install fuse3"),
         ]
     }
 

@@ -36,7 +36,9 @@ struct HostReport: Report {
 
     func print(to output: Output) throws(DFSError) {
         var fields = [(String, Cell)]()
-        for (name, part) in [("identity", record.identity), ("", record.stable), ("job", record.job), ("now", record.volatile)] {
+        for (name, part) in [
+            ("identity", record.identity), ("", record.stable), ("job", record.job), ("now", record.volatile),
+        ] {
             Self.collect(part, name, &fields)
         }
         try output.fields(fields)

@@ -51,7 +51,8 @@ struct RunsCommand: DFSCommand {
                 let path = try context.directories.keyFile()
                 guard let own = try KeyFile.publicKey(at: path) else {
                     throw DFSError(
-                        .noReference, "you have no runs", cause: "you have no key: \(path) is not there", hint: "dfs runs")
+                        .noReference, "you have no runs", cause: "you have no key: \(path) is not there",
+                        hint: "dfs runs")
                 }
                 key = own.id
             } else {

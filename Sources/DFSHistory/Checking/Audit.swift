@@ -50,7 +50,8 @@ package struct Audit {
             report.problems.append("\(place): \(finding.what)")
         }
         for stray in ledger.strays { report.problems.append("\(stray) is no ledger entry") }
-        var content = ContentAudit(objects: objects, events: events, maximum: repository.description.parameters.chunk.maximum)
+        var content = ContentAudit(
+            objects: objects, events: events, maximum: repository.description.parameters.chunk.maximum)
         switch scope {
         case .ledger: break
         case .run(let id): content.check(run: id)
@@ -100,6 +101,9 @@ struct EventList {
         recordings.append(Recording(sequence: sequence, kind: kind, json: event))
         if kind == "run.started", let run = event["run"]?.string.flatMap({ RunID($0) }) { runs.append(run) }
     }
+
+    /// The metadata packs that events name.
+    var packs: Set<PackID> { Set(recordings.compactMap { $0.json["pack"]?.digest.map { PackID($0) } }) }
 
     /// Where the text may lie: the pack of its event, or any, when the event has none.
     func packs(ofText digest: Digest) -> [PackID] {

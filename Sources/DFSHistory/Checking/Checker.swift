@@ -43,6 +43,8 @@ package final class Checker: Sendable {
     /// the digest of every file that has a recipe.
     package func run(data: Bool, files: Bool = false) throws(DFSError) -> Report {
         var report = Report()
+        // This host may never have seen these packs; texts are looked for in them while the ledger is read.
+        learn(try EventList(backend: repository.backend).packs)
         let state = try ledger(&report)
         var packs = Set<PackID>()
         for set in state.packSets {
@@ -54,6 +56,7 @@ package final class Checker: Sendable {
             }
         }
         report.packs = packs.count
+        learn(packs)
         let findings = try packChecker.check(packs.sorted(), data: data, threads: threads)
         report.bytes = packChecker.bytes.current
         var trees = TreeCheck(
@@ -66,6 +69,11 @@ package final class Checker: Sendable {
         report.problems += trees.problems
         report.unreferenced = try unreferenced(packs)
         return report
+    }
+
+    /// Takes in the tables that are sound; the others are found out one by one.
+    private func learn(_ packs: Set<PackID>) {
+        for pack in packs { try? repository.objects.learn([pack]) }
     }
 
     private func ledger(_ report: inout Report) throws(DFSError) -> LedgerState {

@@ -154,7 +154,9 @@ struct ContentAudit {
     }
 
     private func file(_ entry: TreeEntry, _ among: [PackID]) throws(DFSError) {
-        guard (entry.address != nil) == (entry.size > maximum) else { throw wrong("its recipe is not as its size asks") }
+        guard (entry.address != nil) == (entry.size > maximum) else {
+            throw wrong("its recipe is not as its size asks")
+        }
         var chunks = [(digest: Digest, length: UInt64)]()
         if let address = entry.address {
             let recipe = try Recipe.decode(try objects.fetch(address.digest, among: among))
