@@ -6,17 +6,17 @@ an event commits to. Of a run (its id, or six or more digits at an end of it) or
 data versions; of each its whole metadata pack, record, pack set with bases, trees (nodes, cuts, order, totals, content
 digests), recipes, every chunk's bytes, every file's digest. Of a pack in use: .idx, length, zeros where nothing lies.
 NOT covered: entries missing at the ledger's end (nothing says how many there were), a whole history forged with other
-keys, content that no checked run reaches, what records mean, file modes, live/, tmp/, events of unknown kinds (named on
-stderr), changes in a zstd frame that give the same bytes. Exit status: 0 no problem; 1 problems, each a line `problem:
-…`; 2 cannot run, or a store of another format."""
-import base64, concurrent.futures, contextlib, ctypes, functools, hashlib, importlib, itertools, json, os, pathlib, re
-import shutil, struct, subprocess, sys, tempfile
-
+keys, content no checked run reaches, the meaning of records, events that contradict the state (but for keys) or are of
+unknown kinds (named on stderr), file modes, live/, tmp/, changes in a zstd frame that give the same bytes.
+Exit status: 0 no problem; 1 problems, each a line `problem: …`; 2 cannot run, or a store of another format."""
+import base64, concurrent.futures, contextlib, ctypes, datetime, functools, hashlib, importlib, itertools, json, os
+import pathlib, re, shutil, struct, subprocess, sys, tempfile
 HEX, TIME = "[0-9a-f]{64}", r'"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{6}Z"'
 CLOCK = rf'\[{{"host":{TIME},"store":{TIME},"synchronised":"(yes|no|unknown)"}},{TIME},"[0-9a-f]{{32}}"\]'
 RECORDS = {"dataset.committed": "commit", "code.captured": "code", "run.started": "run"}  # of the end of a run: result
 NAMES = {"run.": "run", "code.captured": "project snapshot", "dataset.committed": "dataset version content"}
-problems, keys, events, homes, objects = [], {}, {}, {}, set()  # events by (entry, place); homes: a pack set's pack
+KINDS = "store.created|key.(added|approved|revoked)|tag.(set|removed)|run.(finished|interrupted)|" + "|".join(RECORDS)
+problems, keys, revoked, events, homes, objects = [], {}, set(), {}, {}, set()  # homes: of each pack set, its pack
 
 def need(holds, rule):
     if not holds: raise AssertionError(rule)
@@ -33,11 +33,10 @@ def totals(rows): return [sum(row[2] for row in rows), sum(row[3] for row in row
 def dump(value): return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 def match(pattern, text): return need(re.fullmatch(pattern, text, re.A), f"{text!r} is malformed") or text
 def binary(digest): return bytes.fromhex(match("sha256:" + HEX, digest)[7:])
-def bare(pack): return match(HEX, pack.removeprefix("sha256:"))
-def parse(raw, form, members=None):  # canonical JSON; fractions, then unchecked, only in a record (no MEMBERS given)
+def parse(raw, form, members=""):  # canonical JSON; fractions, then unchecked, only in a record (no MEMBERS given)
     value = json.loads(raw, parse_float=(fractions := []).append, parse_constant=int)
     need(dump(value) == raw or fractions and not members, "is not canonical JSON, or holds a fraction")
-    need(value["format"] == form and (not members or members == " ".join(value)), f"is not as {form} has it")
+    need(value["format"] == form and set(members.split()) <= value.keys(), f"is not as {form} has it")
     return value
 def undo(frame, size):  # the content of FRAME, a zstd frame with SIZE in its header
     if not isinstance(zstd, ctypes.CDLL):
@@ -73,14 +72,12 @@ def fetch(digest, among):  # an object's bytes, right wherever the first pack of
             file.seek(offset)
             content = undo(file.read(stored), size) if codec else file.read(stored)
             need(sha(content) == digest, f"object {digest.hex()} has other bytes in pack {pack} at {offset}")
-    objects.add(digest)
-    return content
+    return objects.add(digest) or content
 @functools.cache
 def pack_set(digest):  # it lies in the metadata pack of the first event that names it
     value = parse(fetch(binary(digest), [homes[digest]]), "dfs.packs/1", "added base format removed")
     need(all(value[name] == sorted({match(HEX, it) for it in value[name]}) for name in ("added", "removed")), "bad set")
     return ((pack_set(value["base"]) if value["base"] else set()) | set(value["added"])) - set(value["removed"])
-
 def check_file(digest, size, recipe, among):
     raw, whole = fetch(recipe, among) if recipe else b"", hashlib.sha256()
     need(raw[:48] in (b"", struct.pack("<4sB3xQ32s", b"DFSR", 1, size, digest)), "the recipe's header is wrong")
@@ -124,7 +121,7 @@ def tree(address, among, place, level=None, last=True):  # content digest, files
 def check_event(at):  # everything stored that an event names
     event = events[at]
     with part(f"entry {at[0]} ({event['kind']})"):
-        among = [home := bare(event["pack"]), *sorted(pack_set(event["packs"]))]
+        among = [home := binary(event["pack"]).hex(), *sorted(pack_set(event["packs"]))]
         parse(fetch(binary(event["record"]), [home]), f"dfs.{RECORDS.get(event['kind'], 'result')}/1")
         for content in [fetch(digest, [home]) for digest in index(home) if digest]:
             need(content[:4] in (b"DFST", b"DFSR") or parse(content, json.loads(content)["format"]), "")
@@ -146,29 +143,32 @@ def check_ledger(store, chained, pool, folder):
             need(file == right and gap == 0, f"is out of place, or {gap} entries before it are missing")
             entry = parse(raw, "dfs.entry/1", "clock events format key nonce previous sequence signature store time")
             match(CLOCK, dump([entry["clock"], entry["time"], entry["nonce"]]).decode())
-            need((entry["sequence"], entry["store"]) == (number, store), "is of another number or store")
+            need((entry["sequence"], entry["store"]) == (number, store) and entry["events"], "wrong number or store")
             need(binary(entry["previous"]) == before, "does not follow from the entry before it")
             need(entry["time"] == (now := max(now, entry["clock"]["host"])), "time is not the later of host's and last")
-            for place, event in enumerate(entry["events"]): add_event(number, place, event)
+            host, shared = (datetime.datetime.fromisoformat(entry["clock"][name]) for name in ("host", "store"))
+            need((host - shared).total_seconds() <= 300 and entry["key"] not in revoked, "clock ahead, or key revoked")
+            for place, event in enumerate(entry["events"]): add_event(number, place, event, entry["key"])
             signature = base64.b64decode(encoded := entry.pop("signature"))
-            head = [struct.pack(">I", len(it)) + it for it in (keys[entry["key"]], b"deepops-fs", b"", b"sha512")]
+            head = [struct.pack(">I", len(it)) + it for it in (keys[entry["key"]][0], b"deepops-fs", b"", b"sha512")]
             need(signature[:-87] == b"SSHSIG\0\0\0\1" + b"".join(head) and base64_of(signature) == encoded, "no SSHSIG")
             pool.submit(check_signature, number, f"{folder}/{number}", entry["key"], encoded, dump(entry))
     return last or need(last, "the ledger is empty")
-def add_event(number, place, event):
+def add_event(number, place, event, signer):
     events[number, place], kind = event, event["kind"]
     need((kind == "store.created") == (number == 1 and place == 0), "store.created is not where it must be")
-    if kind not in [*"store.created key.added tag.set tag.removed run.finished run.interrupted".split(), *RECORDS]:
-        print(f"note: entry {number}: events of kind {kind!r} are passed over", file=sys.stderr)
-    if "packs" in event: homes.setdefault(event["packs"], bare(event["pack"]))
-    if kind == "key.added":
-        blob = base64.b64decode(event["public"].removeprefix("ssh-ed25519 "))
-        need(event["public"] == "ssh-ed25519 " + base64_of(blob) and event["owner"] is (not keys)
+    if not re.fullmatch(KINDS, kind): print(f"note: entry {number}: {kind!r} is passed over", file=sys.stderr)
+    if "packs" in event: homes.setdefault(event["packs"], binary(event["pack"]).hex())
+    if kind == "key.added" and event["key"] not in keys:
+        blob, owner = base64.b64decode(event["public"].removeprefix("ssh-ed25519 ")), event["owner"]
+        need(owner is True and (not keys or keys[signer][1]) or owner is False and keys, "a key is wrongly an owner")
+        need(event["public"] == "ssh-ed25519 " + base64_of(blob)
              and event["key"] == "SHA256:" + base64_of(sha(blob)).rstrip("="), "a key or its fingerprint is malformed")
-        keys[event["key"]] = blob
+        keys[event["key"]] = blob, owner
+    if kind == "key.revoked" and (signer == event["key"] or keys[signer][1]): revoked.add(event["key"])
 def check_signature(number, file, key, signature, message):
     with part(f"entry {number}"):
-        path(file + ".keys").write_text(f"{key} ssh-ed25519 {base64_of(keys[key])}\n")
+        path(file + ".keys").write_text(f"{key} ssh-ed25519 {base64_of(keys[key][0])}\n")
         path(file).write_text(f"-----BEGIN SSH SIGNATURE-----\n{signature}\n-----END SSH SIGNATURE-----\n")
         command = ["ssh-keygen", "-Y", "verify", "-n", "deepops-fs", "-I", key, "-f", file + ".keys", "-s", file]
         need(not subprocess.run(command, input=message, capture_output=True).returncode, "its signature is wrong")
@@ -184,7 +184,7 @@ def main(wanted=""):
     texts = [(at, event) for at, event in events.items() if "text" in event]
     for at, event in texts:
         with part(f"entry {at[0]}, text"):
-            among = [bare(event["pack"])] if "pack" in event else sorted(set(homes.values()))
+            among = [binary(event["pack"]).hex()] if "pack" in event else [it.stem for it in path().rglob("*.idx")]
             match(HEX, parse(fetch(binary(event["text"]), among), "dfs.text/1", "fields format salt")["salt"])
     runs = [event["run"] for event in events.values() if event["kind"] == "run.started" and (wanted == "--all-runs"
             or wanted[5:] and (event["run"].startswith(wanted) or event["run"].endswith(wanted)))]
