@@ -1,6 +1,7 @@
 import DFSHistory
 import DFSModel
 import DFSRuns
+import DFSSystem
 
 /// What of a project directory a snapshot takes: what the survey says, less the places where data is mounted.
 struct CodeFilter: CaptureFilter {
@@ -19,6 +20,14 @@ struct CodeFilter: CaptureFilter {
 struct WorkFilter: CaptureFilter {
     let exclusions: ExclusionTree?
     let rules: IgnoreStack
+
+    /// The rules at the top of a project; git's own are in them.
+    static func rules(project: String) -> IgnoreStack {
+        let rules = [".gitignore", ".dfsignore"].compactMap { name in
+            (try? Files.read(project + "/" + name, limit: 1 << 20)).flatMap { $0 }.map { IgnoreRules($0) }
+        }
+        return IgnoreStack(rules)
+    }
 
     func includes(_ path: [UInt8], isDirectory: Bool) -> Bool {
         let components = path.split(separator: 0x2f).map { Array($0) }

@@ -11,8 +11,9 @@ struct DataInput: Sendable {
     /// Where it appears besides, absolute.
     let path: String?
 
+    /// Without the path, which may name a person: it is in the run's text.
     var ledgerInput: RunInput {
-        RunInput(key: key, dataset: dataset, version: version.number, content: version.content, path: path)
+        RunInput(key: key, dataset: dataset, version: version.number, content: version.content)
     }
 
     /// The variable that names its directory: `DFS_DATA_FACES`.

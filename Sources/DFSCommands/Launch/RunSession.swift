@@ -50,7 +50,8 @@ final class RunSession {
         try live.writeJournal([
             "format": "dfs.journal/1", "run": .string(plan.run.description), "launcher": try ProcessIdentity.own().json,
             "started": .string((started ?? context.clock()).description),
-            "namespace": namespace.map { .string($0) } ?? .null,
+            "namespace": namespace.map { .string($0) } ?? .null, "project-directory": .string(plan.survey.root),
+            "maximum-file": .integer(Int64(clamping: plan.maximumFileSize)),
         ])
     }
 
@@ -134,6 +135,9 @@ final class RunSession {
         fields["directory"] = .string(context.environment.workingDirectory)
         fields["project-directory"] = .string(plan.survey.root)
         fields["identity"] = plan.host.identity
+        var paths = [String: JSONValue]()
+        for input in plan.inputs { if let path = input.path { paths[input.key] = .string(path) } }
+        fields["data-paths"] = .object(paths)
         if let note = plan.options.note { fields["note"] = .string(note) }
         return fields
     }
@@ -228,7 +232,8 @@ final class RunSession {
         result["exit"] = .integer(Int64(code))
         var seal = RunSeal(repository: repository, live: live)
         seal.workFilter = WorkFilter(
-            exclusions: workKind == "overlay" ? nil : plan.survey.exclusions, rules: ignoreRules())
+            exclusions: workKind == "overlay" ? nil : plan.survey.exclusions,
+            rules: WorkFilter.rules(project: plan.survey.root))
         seal.maximumFileSize = plan.maximumFileSize
         let sealed = try seal.run(outcome: state, result: result, found: false, by: signer)
         if case .failed(let failure) = outcome { throw Failed(failure: failure).error }
@@ -259,14 +264,6 @@ final class RunSession {
         case .signalled(let signal):
             [SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT].contains(signal) ? .interrupted : .failed
         }
-    }
-
-    /// The rules at the top of the project; git's own are in them.
-    private func ignoreRules() -> IgnoreStack {
-        let rules = [".gitignore", ".dfsignore"].compactMap { name in
-            (try? Files.read(plan.survey.root + "/" + name, limit: 1 << 20)).flatMap { $0 }.map { IgnoreRules($0) }
-        }
-        return IgnoreStack(rules)
     }
 
     private func report(_ sealed: RunSeal.Sealed, _ code: Int32) {

@@ -1,4 +1,5 @@
 import DFSHistory
+import DFSLaunch
 import DFSLedger
 import DFSModel
 import DFSRuns
@@ -55,7 +56,7 @@ extension CommandContext {
                     RunReaper(repository: repository).standing(of: $0.run) == .dead
                 })
             else { return [] }
-            let closed = try RunReaper(repository: repository).closeDeadRuns(by: try signer())
+            let closed = try RunReaper(repository: repository).closeDeadRuns(by: try signer(), prepare: Self.prepare)
             for run in closed { output.say("run \(run.short) was left by its launcher; it is recorded as interrupted") }
             return closed
         } catch {
@@ -63,6 +64,15 @@ extension CommandContext {
                 "the records of dead runs cannot be closed: \(error.what)" + (error.cause.map { ": \($0)" } ?? ""))
             return []
         }
+    }
+
+    /// Ends what a dead launcher left of its job, and records what the launcher would have recorded.
+    private static func prepare(_ seal: inout RunSeal, _ journal: JSONValue) {
+        if let namespace = journal["namespace"]?.string { try? JobProcesses.kill(in: namespace) }
+        if let project = journal["project-directory"]?.string {
+            seal.workFilter = WorkFilter(exclusions: nil, rules: WorkFilter.rules(project: project))
+        }
+        seal.maximumFileSize = journal["maximum-file"]?.integer.flatMap { UInt64(exactly: $0) }
     }
 }
 

@@ -18,7 +18,7 @@ package struct RunDocuments: Sendable {
     /// The plan, the result and the texts, as one JSON object. A text that is gone is said to be.
     package func record(of run: RunRecord) throws(DFSError) -> JSONValue {
         var out: [String: JSONValue] = [
-            "schema": "dfs.run/1", "run": .string(run.id.description), "name": .string(RunName.of(run.id)),
+            "schema": "dfs.record/1", "run": .string(run.id.description), "name": .string(RunName.of(run.id)),
             "status": .string(status(of: run)), "started": .string(run.time.description),
             "key": .string(run.key.text), "entry": .integer(Int64(run.sequence)),
             "tags": .array(run.tags.map { .string($0) }),
@@ -29,7 +29,6 @@ package struct RunDocuments: Sendable {
                     [
                         "key": .string(input.key), "dataset": .string(input.dataset),
                         "version": .integer(Int64(input.version)), "content": .string(input.content.digest.text),
-                        "path": input.path.map { .string($0) } ?? .null,
                     ]
                 }),
         ]

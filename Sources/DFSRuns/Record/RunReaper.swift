@@ -32,10 +32,10 @@ package struct RunReaper {
     }
 
     /// Ends, as `interrupted`, each run of this machine whose launcher is dead, with all that it had written.
-    /// Returns the runs that were closed. A run that cannot be closed now stays for the next time.
+    /// `prepare` sets what is recorded, and ends what of the job still lives. Returns the runs that were closed. A run that cannot be closed now stays for the next time.
     @discardableResult
     package func closeDeadRuns(
-        by signer: any Signer, prepare: (inout RunSeal) -> Void = { _ in }
+        by signer: any Signer, prepare: (inout RunSeal, _ journal: JSONValue) -> Void = { _, _ in }
     ) throws(DFSError) -> [RunID] {
         var closed = [RunID]()
         let folders = try LiveRun.all(storeRoot: repository.root)
@@ -51,13 +51,13 @@ package struct RunReaper {
                 try? live.remove()
                 continue
             }
-            var seal = RunSeal(repository: repository, live: live)
-            prepare(&seal)
             do throws(DFSError) {
-                let journal = try live.readJournal()
+                let journal = try live.readJournal() ?? .null
+                var seal = RunSeal(repository: repository, live: live)
+                prepare(&seal, journal)
                 try seal.run(
                     outcome: .interrupted,
-                    result: ["reason": "its launcher died", "started": journal?["started"] ?? .null], found: true,
+                    result: ["reason": "its launcher died", "started": journal["started"] ?? .null], found: true,
                     by: signer)
                 closed.append(live.run)
             } catch {

@@ -12,6 +12,8 @@ package final class Lane {
     private var aligned: PackWriter?
     private var tight: PackWriter?
     private var small: Buffer
+    /// Where the raw chunk that was written last ends: in its pack and in its file.
+    private var run: (packEnd: UInt64, fileEnd: UInt64)?
 
     init(writer: StoreWriter) {
         self.writer = writer
@@ -96,11 +98,12 @@ package final class Lane {
         let content = ContentDigest(Digest.of(bytes))
         let recipe = Recipe(size: UInt64(bytes.count), content: content, chunks: chunks)
         let compress = Zstd.isWorthwhile(bytes, percent: parameters.zstdSaves)
+        beginFile()
         for (chunk, range) in zip(chunks, ranges) where try writer.claim(chunk.id.digest) == .new {
             let piece = UnsafeRawBufferPointer(rebasing: bytes[range])
             try append(piece, chunk.id.digest, fileOffset: UInt64(range.lowerBound), compress: compress)
         }
-        if !compress { try aligned?.pad() }
+        try aligned?.pad()
         return Stored(content: content, size: UInt64(bytes.count), recipe: try writer.put(recipe.encode()))
     }
 
@@ -113,10 +116,18 @@ package final class Lane {
             return try appendTight(frame, digest, length: bytes.count)
         }
         let pack = try alignedPack(toAdd: bytes.count)
-        try pack.pad(to: fileOffset % 4096)
+        if run?.packEnd != pack.length || run?.fileEnd != fileOffset {
+            // A mapped range must be followed by zeros, so what came before ends at a boundary.
+            try pack.pad()
+            try pack.pad(to: fileOffset % 4096)
+        }
         try pack.append(bytes, digest: digest, length: bytes.count, codec: .raw)
+        run = (pack.length, fileOffset + UInt64(bytes.count))
         note(bytes.count)
     }
+
+    /// Before the first chunk of a file: nothing of it follows what was written last.
+    func beginFile() { run = nil }
 
     /// The frame, when compressing saves enough.
     func compressed(_ bytes: UnsafeRawBufferPointer) throws(DFSError) -> [UInt8]? {

@@ -80,6 +80,7 @@ final class LargeFile {
     private func attempt(_ form: Form) throws(DFSError) -> Lane.Stored? {
         var whole = Hasher256()
         var chunks = [Recipe.Chunk]()
+        lane.beginFile()
         if form == .singleFile { single = try PackWriter(backend: lane.writer.store.backend, kind: .singleFile) }
         var current: Window? = try readWindow(after: nil)
         var previous: Window?
