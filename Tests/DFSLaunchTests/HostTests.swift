@@ -1,9 +1,9 @@
 import DFSModel
-@testable import DFSSystem
 import Glibc
 import Testing
 
 @testable import DFSLaunch
+@testable import DFSSystem
 
 extension ProcessTests {
     @Suite struct CapabilitiesTests {

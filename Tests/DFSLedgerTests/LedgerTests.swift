@@ -15,9 +15,9 @@ private struct Intervening: Backend {
 
     var location: String { base.location }
     func get(_ key: String, limit: Int) throws(DFSError) -> [UInt8]? { try base.get(key, limit: limit) }
-    func get(_ key: String, at offset: UInt64, count: Int) throws(DFSError) -> [UInt8] {
-        try base.get(key, at: offset, count: count)
-    }
+    func open(_ key: String) throws(DFSError) -> any BackendObject { try base.open(key) }
+    func begin() throws(DFSError) -> DurableFile { try base.begin() }
+    func publish(_ file: DurableFile, as key: String) throws(DFSError) { try base.publish(file, as: key) }
     func length(of key: String) throws(DFSError) -> UInt64? {
         looks.increment()
         return try base.length(of: key)
@@ -134,9 +134,9 @@ struct LedgerTests {
             let inner: Intervening
             var location: String { inner.location }
             func get(_ key: String, limit: Int) throws(DFSError) -> [UInt8]? { try inner.get(key, limit: limit) }
-            func get(_ key: String, at offset: UInt64, count: Int) throws(DFSError) -> [UInt8] {
-                try inner.get(key, at: offset, count: count)
-            }
+            func open(_ key: String) throws(DFSError) -> any BackendObject { try inner.open(key) }
+            func begin() throws(DFSError) -> DurableFile { try inner.begin() }
+            func publish(_ file: DurableFile, as key: String) throws(DFSError) { try inner.publish(file, as: key) }
             func length(of key: String) throws(DFSError) -> UInt64? { try inner.length(of: key) }
             func put(_ key: String, _ bytes: [UInt8]) throws(DFSError) { try inner.put(key, bytes) }
             func putIfAbsent(_ key: String, _ bytes: [UInt8]) throws(DFSError) -> Bool {

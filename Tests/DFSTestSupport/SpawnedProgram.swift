@@ -22,23 +22,27 @@ package struct SpawnedProgram {
     package let process: pid_t
     private let scratch: String
 
-    /// Starts `name` with an environment of `variables` alone, in `directory`. `output` stands in for standard output
-    /// where given; what it says otherwise goes to files, so that no pipe can fill.
+    /// Starts `name`, a program of this build or an absolute path, with an environment of `variables` alone, in
+    /// `directory`. `input` and `output` stand in for standard input, which is empty otherwise, and standard output;
+    /// what it says otherwise goes to files, so that no pipe can fill. `prefix` is a command that executes the rest.
     package init(
         _ name: String, _ arguments: [[UInt8]], variables: [String: String], in directory: String,
-        output: Int32? = nil, scratch: String
+        input: Int32? = nil, output: Int32? = nil, prefix: [String] = [], scratch: String
     ) throws {
         self.scratch = scratch
         let settings = variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        let words = ["env", "-i", "-C", directory] + settings + [Self.products + "/" + name]
+        let program = name.hasPrefix("/") ? name : Self.products + "/" + name
+        let words = prefix + ["/usr/bin/env", "-i", "-C", directory] + settings + [program]
         let files = try ["stdout", "stderr"].map {
             try OwnedDescriptor.open(scratch + "/" + $0, O_WRONLY | O_CREAT | O_TRUNC)
         }
-        let input = try OwnedDescriptor.open("/dev/null", O_RDONLY)
+        let nothing = try OwnedDescriptor.open("/dev/null", O_RDONLY)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        for (target, source) in [(0, input.raw), (1, output ?? files[0].raw), (2, files[1].raw)] as [(Int32, Int32)] {
+        for (target, source) in [(0, input ?? nothing.raw), (1, output ?? files[0].raw), (2, files[1].raw)]
+            as [(Int32, Int32)]
+        {
             posix_spawn_file_actions_adddup2(&actions, source, target)
         }
         // Inherited are what the caller of the tests ignores (SIGINT, in the background) and the mask of this
@@ -58,7 +62,7 @@ package struct SpawnedProgram {
         raw.append(nil)
         defer { for pointer in raw { free(pointer) } }
         var process: pid_t = 0
-        let status = posix_spawn(&process, "/usr/bin/env", &actions, &attributes, raw, nil)
+        let status = posix_spawn(&process, words[0], &actions, &attributes, raw, nil)
         guard status == 0 else { throw System.error(status, "cannot start \(name)") }
         self.process = process
     }

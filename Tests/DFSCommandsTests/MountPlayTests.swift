@@ -1,0 +1,197 @@
+import DFSModel
+import DFSSystem
+import DFSTestSupport
+import Glibc
+import Testing
+
+/// Everything that mounts in this target, one after the other: the tests look at mounts and processes of the host.
+@Suite(.enabled(if: Stage.canMount), .serialized) enum PlayWithMounts {}
+
+extension PlayWithMounts {
+    /// `dfs mount` as its user meets it.
+    @Suite struct MountPlayTests {
+        private let stage: Stage
+
+        init() throws { stage = try Stage() }
+
+        private static let facts = #"find . -printf '%P|%y|%m|%s|%T@|%l\0' | LC_ALL=C sort -z | tr '\0' '\n'"#
+
+        // MARK: What is shown
+
+        @Test(.enabled(if: Files.isDirectory("/usr/share/zoneinfo"))) func aRealTreeIsShownAsItIs() throws {
+            let source = "/usr/share/zoneinfo"
+            try stage.done("commit", "zones", source)
+            try stage.mounted { mount in
+                let view = mount + "/datasets/zones/v1"
+                #expect(try stage.shell("diff -r --no-dereference \(source) \(view) && echo same") == "same")
+                // Sizes of directories are each file system's own business.
+                let find =
+                    #"find . -mindepth 1 \( -type d -printf '%P|%m|%T@\n' -o -printf '%P|%y|%m|%s|%T@|%l\n' \) | LC_ALL=C sort"#
+                #expect(try stage.shell(find, in: source) == stage.shell(find, in: view))
+                let file = view + "/Europe/Berlin"
+                let sum = try stage.shell("sha256sum < \(file) | cut -d' ' -f1")
+                let attribute = try #require(try ExtendedAttributes.get("user.dfs.sha256", of: file))
+                #expect(String(decoding: attribute, as: UTF8.self) == sum)
+            }
+            try stage.expectNothingLeft()
+        }
+
+        @Test func oddNamesAreBytes() throws {
+            let names: [[UInt8]] = [
+                Array("a\nb".utf8), [0x66, 0xff, 0xfe], [UInt8](repeating: 0x6e, count: 255), Array("-rf".utf8),
+                Array("e\u{301}".utf8), Array("\u{e9}".utf8), Array(" ".utf8), Array("\\".utf8), Array("'\"$(x)".utf8),
+            ]
+            let source = stage.directory.sub("odd")
+            try Files.makeDirectories(source)
+            for (i, name) in names.enumerated() {
+                try TestFiles.write(name: name, in: source, Array("content \(i)".utf8))
+            }
+            try stage.done("commit", "odd", source)
+            try stage.mounted { mount in
+                let view = mount + "/datasets/odd/v1"
+                let shown = try DirectoryListing.names(of: view)
+                #expect(Set(shown) == Set(names) && shown.count == names.count)
+                #expect(try stage.shell("diff -r --no-dereference \(source) \(view) && echo same") == "same")
+                let reading = #"find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum --"#
+                #expect(try stage.shell(reading, in: source) == stage.shell(reading, in: view))
+            }
+        }
+
+        @Test func versionsStayAndNamesMove() throws {
+            let source = stage.directory.sub("data")
+            try stage.directory.write("data/x", "one")
+            try stage.directory.write("data/deep/y", "same")
+            try stage.done("commit", "x", source, "--tag", "first")
+            let between = try stage.shell("sleep 1.1; date -u +%Y-%m-%dT%H%M%SZ; sleep 1.1")
+            try stage.mounted { mount in
+                let folder = mount + "/datasets/x"
+                func target(_ name: String) -> String? { Files.linkTarget(folder + "/" + name) }
+                let before = try stage.fingerprint(folder + "/v1")
+                #expect(target("latest") == "v1")
+
+                try stage.directory.write("data/x", "two, longer")
+                try stage.directory.write("data/new", "new")
+                try stage.done("commit", "x", source)
+                // Committed while mounted: there at once.
+                Stage.eventually("v2 in the mount") { target("latest") == "v2" }
+                #expect(try stage.text(folder + "/latest/x") == "two, longer")
+                #expect(try stage.fingerprint(folder + "/v1") == before)
+                #expect(try stage.text(folder + "/v1/x") == "one")
+
+                #expect(target("tags/first") == "../v1")
+                #expect(target("at/\(between)") == "../v1")
+                #expect(try stage.text(folder + "/tags/first/x") == "one")
+                let digest = try #require(try ExtendedAttributes.get("user.dfs.digest", of: folder + "/v1"))
+                let digits = String(decoding: digest, as: UTF8.self).split(separator: ":").last ?? ""
+                #expect(target("@\(digits.prefix(12))") == "v1")
+                #expect(
+                    try ExtendedAttributes.get("user.dfs.version", of: folder + "/v2/x").map {
+                        String(decoding: $0, as: UTF8.self)
+                    }?.hasSuffix("2") == true)
+                #expect(Files.resolved(folder + "/latest/deep/y") == folder + "/v2/deep/y")
+            }
+        }
+
+        @Test func nothingCanBeWritten() throws {
+            try stage.directory.write("data/x", "one")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            try stage.mounted { mount in
+                let file = mount + "/datasets/x/v1/x"
+                func expectReadOnly(_ what: String, _ result: Int32) {
+                    let code = errno
+                    #expect(result == -1 && code == EROFS, "\(what): \(String(cString: strerror(code)))")
+                }
+                expectReadOnly("open", open(file, O_WRONLY))
+                expectReadOnly("truncate", truncate(file, 0))
+                expectReadOnly("create", open(mount + "/datasets/x/v1/new", O_WRONLY | O_CREAT, 0o644))
+                expectReadOnly("mkdir", mkdir(mount + "/datasets/y", 0o755))
+                expectReadOnly("unlink", unlink(file))
+                expectReadOnly("rename", rename(file, mount + "/datasets/x/v1/z"))
+                expectReadOnly("chmod", chmod(file, 0o600))
+                expectReadOnly("symlink", symlink("a", mount + "/datasets/x/v1/link"))
+                expectReadOnly("setxattr", ExtendedAttributes.set("user.mine", "1", of: file))
+                let content = try stage.text(file)
+                #expect(content == "one")
+            }
+        }
+
+        @Test func aSecondReadingAsksNothing() throws {
+            let source = stage.directory.sub("many")
+            try Files.makeDirectories(source)
+            try stage.shell("i=0; while [ $i -lt 2000 ]; do echo \"file $i\" > f$i; i=$((i+1)); done", in: source)
+            try stage.done("commit", "many", source)
+            try stage.mounted { mount in
+                let view = mount + "/datasets/many/v1"
+                func requests() throws -> JSONValue {
+                    let stats = try JSONValue.parse(try #require(try Files.read(mount + "/.dfs/stats")))
+                    return try #require(stats["requests"])
+                }
+                func pass() throws {
+                    for i in 0..<2000 { #expect(try stage.text("\(view)/f\(i)") == "file \(i)\n") }
+                }
+                try pass()
+                // Longer than the attributes of anything that changes may be kept.
+                usleep(1_500_000)
+                let before = try requests()
+                try pass()
+                #expect(try requests() == before)
+                #expect(try #require(before.integer) >= 2000)
+            }
+        }
+
+        // MARK: Mounting and its end
+
+        @Test func refusalsSayWhatHelps() throws {
+            try stage.directory.write("data/x", "one")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            let absent = try stage.dfs("mount", stage.directory.sub("absent"))
+            #expect(absent.code == 2)
+            #expect(
+                absent.errorText.hasSuffix("hint: mkdir -p \(stage.directory.sub("absent"))\n"), "\(absent.errorText)")
+            let full = try stage.dfs("mount", stage.directory.sub("data"))
+            #expect(full.code == 2 && full.errorText.contains("cause: it is not empty"), "\(full.errorText)")
+            let none = try stage.dfs("umount", stage.directory.sub("data"))
+            #expect(none.code == 11 && none.errorText.contains("nothing is mounted"), "\(none.errorText)")
+            try stage.mounted { mount in
+                let second = try stage.dfs("mount", mount)
+                #expect(second.code == 2 && second.errorText.contains("is a mount already"), "\(second.errorText)")
+                #expect(second.errorText.hasSuffix("hint: dfs umount \(mount)\n"))
+                #expect(try stage.text(mount + "/datasets/x/v1/x") == "one")
+            }
+            let nowhere = try stage.dfs("--store", "/nowhere/at/all", "mount", stage.directory.sub("mnt"))
+            #expect(nowhere.code == 10 && nowhere.errorText.contains("hint: dfs init"), "\(nowhere.errorText)")
+            try stage.expectNothingLeft()
+        }
+
+        @Test func aDeadServerIsReplaced() throws {
+            try stage.directory.write("data/x", "one")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            try stage.mounted { mount in
+                let row = try stage.json("mounts")
+                #expect(row["state"]?.string == "serving" && row["mountpoint"]?.string == mount)
+                let server = try #require(row["pid"]?.integer.map { pid_t($0) })
+                try #require(kill(server, SIGKILL) == 0)
+                Stage.eventually("the end of the server") { access(mount + "/datasets", F_OK) != 0 }
+                #expect(errno == ENOTCONN)
+                #expect(try stage.json("mounts")["state"]?.string == "dead")
+                try stage.done("mount", mount)
+                #expect(try stage.text(mount + "/datasets/x/v1/x") == "one")
+                #expect(try stage.json("mounts")["pid"]?.integer.map { pid_t($0) } != server)
+            }
+            #expect(try stage.done("mounts", "--json").isEmpty)
+            try stage.expectNothingLeft()
+        }
+
+        @Test func aMountInUseStays() throws {
+            try stage.directory.write("data/x", "one")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            try stage.mounted { mount in
+                let held = try OwnedDescriptor.open(mount + "/datasets/x/v1/x", O_RDONLY)
+                let busy = try stage.dfs("umount", mount)
+                #expect(busy.code == 2 && busy.errorText.contains("is in use"), "\(busy.errorText)")
+                #expect(busy.errorText.hasSuffix("hint: dfs umount --lazy \(mount)\n"), "\(busy.errorText)")
+                #expect(String(decoding: try Files.read(held, what: "x"), as: UTF8.self) == "one")
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import DFSModel
+import DFSSystem
+import DFSTestSupport
+import Glibc
+import Testing
+
+/// A mount namespace in which anybody may open /dev/fuse, and the user `nobody` in it.
+private final class OrdinaryUser {
+    static let id = 65534
+    private let keeper: SpawnedProgram
+    private let folder: TemporaryDirectory
+    let programs: String
+    /// Enters the namespace and becomes the user.
+    let prefix: [String]
+    /// Becomes the user where we are.
+    let lowering = ["/usr/bin/setpriv", "--reuid=\(id)", "--regid=\(id)", "--clear-groups", "--"]
+
+    static var mayOpenDevice: Bool {
+        guard let status = try? FileStatus.of(path: "/dev/fuse", following: true) else { return false }
+        return status.mode & 0o006 == 0o006
+    }
+
+    init() throws {
+        folder = try TemporaryDirectory()
+        programs = folder.sub("bin")
+        try Files.makeDirectories(programs)
+        for name in ["dfs", "dfs-run"] {
+            // The build folder need not be open to everybody.
+            let copy = try SpawnedProgram(
+                "/bin/cp", ["\(SpawnedProgram.products)/\(name)", programs].map { Array($0.utf8) },
+                variables: [:], in: "/", scratch: folder.path
+            ).wait()
+            try #require(copy.code == 0, "\(copy.errorText)")
+        }
+        let setup = """
+            mkdir \(folder.path)/dev; mount -t tmpfs none \(folder.path)/dev
+            mknod -m 0666 \(folder.path)/dev/fuse c 10 229; chmod 0666 \(folder.path)/dev/fuse
+            mount --bind \(folder.path)/dev/fuse /dev/fuse; umount -l \(folder.path)/dev
+            : > \(folder.path)/ready; exec sleep 100000
+            """
+        keeper = try SpawnedProgram(
+            "/usr/bin/unshare", ["-m", "sh", "-ec", setup].map { Array($0.utf8) }, variables: ["PATH": "/usr/bin:/bin"],
+            in: "/", scratch: folder.path)
+        prefix = ["/usr/bin/nsenter", "--mount=/proc/\(keeper.process)/ns/mnt", "--"] + lowering
+        Stage.eventually("the namespace") { Files.exists(folder.sub("ready")) }
+    }
+
+    deinit {
+        kill(keeper.process, SIGKILL)
+        _ = try? keeper.wait()
+    }
+}
+
+extension PlayWithMounts {
+    /// The main flow for a user without privileges, through fusermount3 and a user namespace. Root plays it, since
+    /// only root can open the device to others.
+    @Suite(.enabled(if: geteuid() == 0 && Files.exists("/usr/bin/fusermount3"))) struct OrdinaryUserPlayTests {
+        private let user: OrdinaryUser
+        private let stage: Stage
+
+        init() throws {
+            user = try OrdinaryUser()
+            stage = try Self.prepared(Stage(programs: user.programs, prefix: user.prefix))
+        }
+
+        private static func prepared(_ stage: Stage) throws -> Stage {
+            try stage.directory.write("data/x", "frozen\n")
+            try stage.directory.write(
+                "project/train.sh", "cat ./data/x/x\necho trained on $(cat data/x/x) > model.txt\n")
+            try stage.directory.write("project/.gitignore", ".venv\n")
+            try stage.directory.write("project/.venv/bin/tool", "#!/bin/sh\necho tool\n", mode: 0o755)
+            let owner = "\(OrdinaryUser.id):\(OrdinaryUser.id)"
+            let chown = try SpawnedProgram(
+                "/bin/chown", ["-R", owner, stage.directory.path].map { Array($0.utf8) }, variables: [:], in: "/",
+                scratch: stage.directory.sub("scratch")
+            ).wait()
+            try #require(chown.code == 0, "\(chown.errorText)")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            return stage
+        }
+
+        @Test func aScriptThatKnowsNothingOfThis() throws {
+            let before = try stage.fingerprint(stage.project)
+            let result = try stage.launch(
+                "--data", "./data/x=x", "--", "sh", "-c",
+                "id -u; sh train.sh; .venv/bin/tool; echo o > /deepops/self/outputs/o; echo no >> .venv/bin/tool || echo read-only"
+            )
+            #expect(result.code == 0, "\(result.errorText)")
+            #expect(result.outputText == "\(OrdinaryUser.id)\nfrozen\ntool\nread-only\n")
+            #expect(!result.errorText.contains("copied"), "\(result.errorText)")
+            #expect(try stage.fingerprint(stage.project) == before)
+            #expect(try stage.done("cat", "run:latest/work/model.txt") == "trained on frozen\n")
+            #expect(try stage.done("cat", "run:latest/outputs/o") == "o\n")
+            let record = try #require(try stage.json("show", "latest")["record"])
+            #expect(record["result"]?["served"] == "fuse" && record["result"]?["working-directory"] == "overlay")
+            try stage.expectNothingLeft()
+        }
+
+        /// The mount is in the user's namespace, so the user's own programs look at it.
+        @Test func mountAndUnmount() throws {
+            let mount = stage.directory.sub("mnt")
+            try stage.shell("mkdir \(mount)")
+            #expect(try stage.launch("--data", "x", "--", "sh", "-c", "echo m > model.txt").code == 0)
+            #expect(try stage.done("mount", mount) == mount + "\n")
+            #expect(try stage.shell("diff -r --no-dereference data \(mount)/datasets/x/v1 && echo same") == "same")
+            #expect(try stage.shell("cat \(mount)/runs/latest/work/model.txt") == "m")
+            #expect(try stage.shell("echo w > \(mount)/datasets/x/v1/x || echo refused") == "refused")
+            let row = try stage.json("mounts")
+            #expect(row["state"]?.string == "serving")
+            // A dead server is replaced here as well.
+            let server = try #require(row["pid"]?.integer.map { pid_t($0) })
+            try #require(kill(server, SIGKILL) == 0)
+            Stage.eventually("the end of the server") { try stage.json("mounts")["state"]?.string == "dead" }
+            try stage.done("mount", mount)
+            #expect(try stage.shell("cat \(mount)/datasets/x/latest/x") == "frozen")
+            try stage.done("umount", mount)
+            #expect(try stage.shell("grep -c \(mount) /proc/self/mountinfo || true") == "0")
+            try stage.expectNothingLeft()
+        }
+
+        @Test(.enabled(if: !Files.exists("/deepops"))) func theDefaultMountpointIsAtHome() throws {
+            let place = try stage.done("mount")
+            #expect(place == stage.home + "/deepops\n")
+            #expect(try stage.shell("cat home/deepops/datasets/x/v1/x") == "frozen")
+            try stage.done("umount")
+            try stage.expectNothingLeft()
+        }
+
+        /// Outside the namespace the device is root's: data is copied, and all else holds.
+        @Test(.enabled(if: !OrdinaryUser.mayOpenDevice)) func withoutFuseTheDataIsACopy() throws {
+            let stage = try Self.prepared(Stage(programs: user.programs, prefix: user.lowering))
+            let before = try stage.fingerprint(stage.project)
+            let result = try stage.launch("--data", "./data/x=x", "--", "sh", "train.sh")
+            #expect(result.code == 0 && result.outputText == "frozen\n", "\(result.errorText)")
+            #expect(result.errorText.contains("data is copied for this run"), "\(result.errorText)")
+            #expect(try stage.fingerprint(stage.project) == before)
+            #expect(try stage.done("cat", "run:latest/work/model.txt") == "trained on frozen\n")
+            #expect(try stage.json("show", "latest")["record"]?["result"]?["served"] == "copy")
+            try stage.shell("mkdir mnt")
+            let mount = try stage.dfs("mount", stage.directory.sub("mnt"))
+            #expect(mount.code == 2 && mount.errorText.contains("cause: /dev/fuse cannot be opened"), "\(mount.errorText)")
+            try stage.expectNothingLeft()
+        }
+    }
+}
