@@ -1,6 +1,7 @@
 import DFSHistory
 import DFSLedger
 import DFSModel
+import DFSStore
 import DFSSystem
 import DFSTestSupport
 import Testing
