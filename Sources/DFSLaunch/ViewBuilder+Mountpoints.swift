@@ -34,11 +34,19 @@ extension ViewBuilder {
     }
 
     func policy(of path: RawPath) -> Policy {
-        var best: (length: Int, policy: Policy) = (-1, .mirrorable)
-        for region in regions where path.relative(to: region.at) != nil && region.at.bytes.count >= best.length {
-            best = (region.at.bytes.count, region.policy)
+        var best: (at: RawPath, policy: Policy) = (RawPath("/"), .mirrorable)
+        for region in regions
+        where path.relative(to: region.at) != nil && region.at.bytes.count >= best.at.bytes.count {
+            best = region
         }
+        // What a mirror binds from the host is below it, and still the host's.
+        if best.policy == .creatable, !Self.isOneFileSystem(path, best.at) { return .mirrorable }
         return best.policy
+    }
+
+    private static func isOneFileSystem(_ path: RawPath, _ other: RawPath) -> Bool {
+        guard let a = try? status(path), let b = try? status(other) else { return false }
+        return a.device == b.device
     }
 
     /// stat(2); `nil` when there is nothing, or a file is in the way.

@@ -6,7 +6,7 @@ import Testing
 
 /// A mount namespace in which anybody may open /dev/fuse, and the user `nobody` in it.
 private final class OrdinaryUser {
-    static let id = 65534
+    static let id: uid_t = 65534
     private let keeper: SpawnedProgram
     private let folder: TemporaryDirectory
     let programs: String
@@ -60,7 +60,7 @@ extension PlayWithMounts {
 
         init() throws {
             user = try OrdinaryUser()
-            stage = try Self.prepared(Stage(programs: user.programs, prefix: user.prefix))
+            stage = try Self.prepared(Stage(programs: user.programs, prefix: user.prefix, owner: OrdinaryUser.id))
         }
 
         private static func prepared(_ stage: Stage) throws -> Stage {
@@ -128,7 +128,7 @@ extension PlayWithMounts {
 
         /// Outside the namespace the device is root's: data is copied, and all else holds.
         @Test(.enabled(if: !OrdinaryUser.mayOpenDevice)) func withoutFuseTheDataIsACopy() throws {
-            let stage = try Self.prepared(Stage(programs: user.programs, prefix: user.lowering))
+            let stage = try Self.prepared(Stage(programs: user.programs, prefix: user.lowering, owner: OrdinaryUser.id))
             let before = try stage.fingerprint(stage.project)
             let result = try stage.launch("--data", "./data/x=x", "--", "sh", "train.sh")
             #expect(result.code == 0 && result.outputText == "frozen\n", "\(result.errorText)")

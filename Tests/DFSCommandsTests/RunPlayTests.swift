@@ -245,11 +245,11 @@ extension PlayWithMounts {
             let plain = try stage.launch("--", "./train.sh")
             #expect(plain.code == 126 && plain.errorText.contains("error: cannot run ./train.sh"), "\(plain.errorText)")
             let none = try stage.launch("--")
-            #expect(none.code == 125 && none.errorText.contains("hint: dfs-run"), "\(none.code) \(none.errorText)")
+            #expect(none.code == 64 && none.errorText.contains("hint: dfs-run"), "\(none.code) \(none.errorText)")
             let data = try stage.launch("--data", "nothing", "--", "true")
-            #expect(data.code == 125 && data.errorText.contains("nothing"), "\(data.code) \(data.errorText)")
+            #expect(data.code == 11 && data.errorText.contains("nothing"), "\(data.code) \(data.errorText)")
             let version = try stage.launch("--data", "x@v9", "--", "true")
-            #expect(version.code == 125 && version.errorText.contains("hint: "), "\(version.code) \(version.errorText)")
+            #expect(version.code == 11 && version.errorText.contains("hint: "), "\(version.code) \(version.errorText)")
             try stage.expectNothingLeft()
             #expect(try DirectoryListing.names(of: stage.store + "/live").isEmpty)
         }
@@ -260,6 +260,27 @@ extension PlayWithMounts {
             let input = try OwnedDescriptor.open(stage.directory.sub("input"), O_RDONLY)
             let result = try stage.start("dfs-run", ["--", "wc", "-l"], input: input.raw).wait()
             #expect(result.code == 0 && result.outputText == "3\n", "\(result.errorText)")
+        }
+
+        /// The job may lose its data; the run is sealed all the same, and nothing stays mounted.
+        @Test func aServerThatDiesTakesNothingWithIt() throws {
+            try prepare()
+            let script = """
+                echo before > $DFS_OUTPUTS/o; echo up > $DFS_OUTPUTS/up
+                while cat /deepops/self/data/x/x > seen; do sleep 0.05; done 2> /dev/null; echo after >> $DFS_OUTPUTS/o; exit 5
+                """
+            let job = try stage.start("dfs-run", ["--data", "x", "--", "sh", "-c", script])
+            Stage.eventually("the job") {
+                try stage.shell("ls store/live/*/outputs 2>/dev/null || true").contains("up")
+            }
+            let server = try #require(
+                try stage.processes().first { $0.contains("__serve") }?.split(separator: " ").first.flatMap {
+                    pid_t($0)
+                })
+            try #require(kill(server, SIGKILL) == 0)
+            #expect(try job.wait().code == 5)
+            #expect(try stage.done("cat", "run:latest/outputs/o") == "before\nafter\n")
+            try stage.expectNothingLeft()
         }
 
         /// A signal to the launcher is the job's.

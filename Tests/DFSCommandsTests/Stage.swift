@@ -18,14 +18,17 @@ final class Stage: Sendable {
     private let prefix: [String]
     private let programs: String
 
-    /// `programs` is where `dfs` and `dfs-run` are, `prefix` a command that executes what follows it.
-    init(programs: String = SpawnedProgram.products, prefix: [String] = []) throws {
+    /// `programs` is where `dfs` and `dfs-run` are, `prefix` a command that executes what follows it, as `owner`.
+    init(programs: String = SpawnedProgram.products, prefix: [String] = [], owner: uid_t? = nil) throws {
         directory = try TemporaryDirectory()
         self.programs = programs
         self.prefix = prefix
         for name in ["home", "scratch", "run", "project"] {
             try Files.makeDirectories(directory.sub(name), mode: name == "run" ? 0o700 : 0o755)
+            if let owner { try #require(chown(directory.sub(name), owner, owner) == 0) }
         }
+        if let owner { try #require(chown(directory.path, owner, owner) == 0) }
+        try done("init")
     }
 
     var home: String { directory.sub("home") }
@@ -97,9 +100,10 @@ final class Stage: Sendable {
             in: path)
     }
 
-    func text(_ path: String, location: SourceLocation = #_sourceLocation) throws -> String {
-        let bytes = try Files.read(path)
-        return String(decoding: try #require(bytes, "there is no \(path)", sourceLocation: location), as: UTF8.self)
+    /// Throws when there is no such file, so that it can be waited for.
+    func text(_ path: String) throws -> String {
+        guard let bytes = try Files.read(path) else { throw System.error(ENOENT, "cannot read \(path)") }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// Mounts the store for as long as `body` takes.

@@ -42,6 +42,8 @@ enum Serve {
         told("serving \(request.store) on \(server.mountpoint)")
         server.serve()
         registry?.remove(request.mountpoint)
+        // A launcher that was killed leaves this to its server.
+        if request.endsWithParent { rmdir(request.mountpoint) }
         told("ended")
         return 0
     }

@@ -52,12 +52,14 @@ struct ServerProcess {
     /// Tells it to end and waits; as a last resort the mount is taken out of sight and its connection ended.
     func stop() {
         kill(child.pid, SIGTERM)
-        if child.wait(milliseconds: 3000) { return }
+        let hasEnded = child.wait(milliseconds: 3000)
+        // A server that was killed has not unmounted.
         let path = MountTable.canonical(mountpoint)
         if let mount = try? MountTable.mount(at: path), mount.isOurs {
             MountTable.abort(mount)
             try? MountTable.unmount(path, lazy: true)
         }
+        if hasEnded { return }
         kill(child.pid, SIGKILL)
         _ = child.wait(milliseconds: 1000)
     }
