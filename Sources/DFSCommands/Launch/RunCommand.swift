@@ -43,6 +43,11 @@ struct RunCommand: DFSCommand {
     var command: [String] = []
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        if ["--help", "-h"].contains(command.first) {
+            // The passthrough takes everything, and so the request for help too.
+            try context.output.line(Root.helpMessage(for: RunCommand.self))
+            return .done
+        }
         let words = Array(command.first == "--" ? command.dropFirst() : command[...])
         guard !words.isEmpty else {
             throw DFSError(.usage, "there is no command to run", hint: "dfs-run -- python train.py")
