@@ -20,8 +20,9 @@ import Testing
         stack.push(Array(0..<1000))
         #expect(throws: DFSError.self) {
             try stack.run(threads: 2) { _, job throws(DFSError) in
-                stack.push(job)
                 if job == 500 { throw DFSError(.operational, "stop") }
+                // Would go on for ever if jobs were still taken after the error.
+                if job < 500 { stack.push(job) }
             }
         }
     }
