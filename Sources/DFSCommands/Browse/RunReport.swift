@@ -10,17 +10,20 @@ struct RunReport: Report {
     let run: RunRecord
     let facts: RunFacts
     let record: JSONValue
+    let host: JSONValue
 
     static func make(_ run: RunRecord, _ repository: Repository, now: Timestamp) throws(DFSError) -> RunReport {
-        RunReport(
-            run: run, facts: RunFacts.make(run, repository, now: now),
-            record: try RunDocuments(repository: repository).record(of: run))
+        let documents = RunDocuments(repository: repository)
+        return RunReport(
+            run: run, facts: RunFacts.make(run, repository, now: now), record: try documents.record(of: run),
+            host: try documents.host(of: run))
     }
 
     var json: [String: JSONValue] {
         var members = facts.json
         members["type"] = "run"
         members["record"] = record
+        members["host"] = host
         for (name, tree) in trees { if let tree { members[name] = tree.json } }
         return members
     }
@@ -35,9 +38,7 @@ struct RunReport: Report {
             ("started", .text(run.time.description)), ("duration", .text(facts.durationText)),
         ]
         if let end = run.end { fields.append(("ended", .text(end.time.description))) }
-        if let exit = record["result"]?["exit"] ?? record["result"]?["code"] {
-            fields.append(("exit", .text(exit.string ?? exit.canonicalText)))
-        }
+        fields += ResultFields.cells(record["result"])
         fields.append(("command", .text(facts.command)))
         for input in run.data {
             let place = input.path.map { ", also at \($0)" } ?? ""
@@ -48,6 +49,8 @@ struct RunReport: Report {
                 ))
         }
         fields.append(("code", .text("code:\(run.project)@\(run.snapshot)")))
+        fields += GitFields.cells(record["plan"]?["git"])
+        if let seed = record["plan"]?["seed"]?.integer { fields.append(("seed", .text(String(seed)))) }
         for (name, tree) in trees {
             guard let tree else { continue }
             fields.append(
@@ -58,11 +61,11 @@ struct RunReport: Report {
                 ))
         }
         if !run.tags.isEmpty { fields.append(("tags", .text(run.tags.joined(separator: " "), .accent))) }
+        if let note = facts.text["note"]?.string { fields.append(("note", .text(note))) }
         fields += TextFields.cells(.object(facts.text))
+        fields += HostFields.cells(host)
         fields.append(("entry", .text("\(run.sequence), signed by \(run.key.text)")))
         try output.fields(fields)
-        try output.line()
-        for line in JSONText.lines(record) { try output.line(NameText.display(Array(line.utf8))) }
     }
 }
 

@@ -133,14 +133,19 @@ struct SnapshotReport: Report {
     }
 
     func print(to output: Output) throws(DFSError) {
-        try output.fields([
+        var fields: [(String, Cell)] = [
             ("snapshot", .text("code:\(project)@\(snapshot.id)", .strong)),
             ("content", .text(snapshot.content.digest.text)), ("files", .number(snapshot.tree.files)),
             ("size", .size(snapshot.tree.bytes)), ("recorded", .text(snapshot.time.description)),
-            ("entry", .text("\(snapshot.sequence), signed by \(snapshot.key.text)")),
-        ])
-        try output.line()
-        for line in JSONText.lines(record) { try output.line(NameText.display(Array(line.utf8))) }
+        ]
+        fields += GitFields.cells(record["git"])
+        fields += CaptureFields.cells(record["capture"])
+        for left in record["left-out"]?.array ?? [] {
+            let size = left["size"]?.integer.map { ", \(ByteCount(UInt64(clamping: $0)))" } ?? ""
+            fields.append(("left out", .text("\(left["path"]?.string ?? "") (\(left["reason"]?.string ?? "")\(size))")))
+        }
+        fields.append(("entry", .text("\(snapshot.sequence), signed by \(snapshot.key.text)")))
+        try output.fields(fields)
     }
 }
 

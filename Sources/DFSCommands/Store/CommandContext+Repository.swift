@@ -49,8 +49,7 @@ extension CommandContext {
         var buffer = [CChar](repeating: 0, count: 256)
         gethostname(&buffer, 255)
         let host = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return [
-            "host": .string(host), "user": .string(environment["USER"] ?? environment["LOGNAME"] ?? "uid \(getuid())"),
-        ]
+        // From the user database, not from USER: what a record says of a person should not be anybody's to type.
+        return ["host": .string(host), "user": .string(Account.name ?? "uid \(geteuid())")]
     }
 }

@@ -92,21 +92,8 @@ package enum HostFacts {
             "home": Fact.text(request.home, orUnknown: "HOME is not set"),
             "hostname": Fact.file("/proc/sys/kernel/hostname", orUnknown: ()),
             "uid": .integer(Int64(geteuid())),
-            "user": Fact.text(userName(), orUnknown: "the user database has no name for this uid"),
+            "user": Fact.text(Account.name, orUnknown: "the user database has no name for this uid"),
         ]
-    }
-
-    private static func userName() -> String? {
-        var buffer = [CChar](repeating: 0, count: 16384)
-        return buffer.withUnsafeMutableBufferPointer { space in
-            var entry = passwd()
-            var found: UnsafeMutablePointer<passwd>?
-            guard let start = space.baseAddress,
-                getpwuid_r(geteuid(), &entry, start, space.count, &found) == 0, found != nil,
-                let name = entry.pw_name
-            else { return nil }
-            return String(cString: name)
-        }
     }
 }
 
