@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -33,6 +34,8 @@ int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t
     off_t in = source_offset, out = target_offset;
     return copy_file_range(source, &in, target, &out, length, 0);
 }
+
+void clinux_map_large_blocks(int threshold) { mallopt(M_MMAP_THRESHOLD, threshold); }
 
 int clinux_has_xattrs(int fd) { return flistxattr(fd, NULL, 0) > 0; }
 int64_t clinux_readlinkat(int directory, const char *path, void *buffer, size_t length) {

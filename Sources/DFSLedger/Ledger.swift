@@ -81,6 +81,11 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// SHA-256 of an entry's file; `nil` when there is none.
+    package func digest(of sequence: UInt64) throws(DFSError) -> Digest? {
+        try bytes(of: sequence).map { .sha256($0) }
+    }
+
     /// One entry as it stands, unverified; `nil` when there is none.
     package func entry(_ sequence: UInt64) throws(DFSError) -> LedgerEntry? {
         guard let bytes = try bytes(of: sequence) else { return nil }

@@ -32,6 +32,9 @@ package protocol Backend: Sendable {
     /// same bytes stand there (an answer was lost) the put counts as done.
     func putIfAbsent(_ key: String, _ bytes: [UInt8]) throws(DFSError) -> Bool
 
+    /// Removes an object; one that is not there is no error. Only for what no ledger entry names.
+    func remove(_ key: String) throws(DFSError)
+
     /// Keys below `prefix` (which ends in `/` or is empty), in order. May lag behind puts of others.
     func list(_ prefix: String) throws(DFSError) -> [String]
 
@@ -46,7 +49,4 @@ package protocol Backend: Sendable {
 package protocol BackendObject: Sendable {
     /// Fills `buffer` from `offset`. Throws `.corrupt` when the object ends before.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(DFSError)
-
-    /// A descriptor of the object's bytes where it is a local file: for kernel copies and mappings.
-    var descriptor: OwnedDescriptor? { get }
 }

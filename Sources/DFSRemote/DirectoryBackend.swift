@@ -38,10 +38,18 @@ package struct DirectoryBackend: Backend {
         do {
             return try DurableFile(temporaryDirectory: temporaryDirectory)
         } catch {
-            guard error.errno == ENOENT else { throw error }
-            try Files.makeDirectories(temporaryDirectory)
+            guard error.errno == ENOENT else { throw unwritable(error) }
+            try makeFolder(temporaryDirectory)
             return try DurableFile(temporaryDirectory: temporaryDirectory)
         }
+    }
+
+    /// The user knows the store, not its temporary files.
+    private func unwritable(_ error: DFSError) -> DFSError {
+        guard [EACCES, EPERM, EROFS].contains(error.errno) else { return error }
+        return DFSError(
+            .operational, "cannot write to the store \(root)", cause: error.cause, hint: "ls -ld \(temporaryDirectory)",
+            errno: error.errno)
     }
 
     /// Gives a finished temporary its final name. Durable on return.
@@ -51,31 +59,46 @@ package struct DirectoryBackend: Backend {
             try file.publish(as: path)
         } catch {
             guard error.errno == ENOENT else { throw error }
-            try Files.makeDirectories(Files.parent(path))
+            try makeFolder(Files.parent(path))
             try file.publish(as: path)
+        }
+    }
+
+    /// Makes a folder with the permissions of the one that holds it, whatever the umask: a store is shared with whom it
+    /// was made for, not with whom the user who comes first shares files.
+    private func makeFolder(_ path: String) throws(DFSError) {
+        let parent = Files.parent(path)
+        if path.utf8.count > root.utf8.count, !Files.isDirectory(parent) { try makeFolder(parent) }
+        let isNew = !Files.isDirectory(path)
+        // Also when somebody else has just made it: its name may not be durable yet.
+        try Files.makeDirectories(path)
+        if isNew, let status = try FileStatus.of(path: parent, following: true) {
+            _ = chmod(path, mode_t(status.mode & 0o2777))
         }
     }
 
     package func putIfAbsent(_ key: String, _ bytes: [UInt8]) throws(DFSError) -> Bool {
         let file = try begin()
         try file.append(bytes)
+        try file.synchronize()
         let path = path(key)
-        try Files.makeDirectories(Files.parent(path))
-        var lost: DFSError?
+        if !Files.isDirectory(Files.parent(path)) { try makeFolder(Files.parent(path)) }
         do {
-            if try file.linkIfAbsent(as: path) { return true }
-        } catch { lost = error }
-        // On NFS a failed call may have succeeded: what stands there decides.
-        guard let standing = try get(key, limit: max(1 << 26, bytes.count)) else {
-            throw lost ?? DFSError(.operational, "cannot create \(path)", cause: "it vanished while it was made")
+            try file.link(as: path)
+        } catch {
+            // On NFS a failed call may have succeeded: what stands there decides.
+            guard let standing = try get(key, limit: max(1 << 26, bytes.count)) else { throw error }
+            guard standing == bytes else {
+                if error.errno == EEXIST { return false }
+                throw error
+            }
         }
-        if standing == bytes {
-            try Files.synchronizeDirectory(Files.parent(path))
-            return true
-        }
-        if let lost, lost.errno != EEXIST { throw lost }
-        return false
+        // A failure here is reported once and then forgotten by the kernel: it must not be tried again.
+        try Files.synchronizeDirectory(Files.parent(path))
+        return true
     }
+
+    package func remove(_ key: String) throws(DFSError) { try Files.remove(path(key)) }
 
     package func list(_ prefix: String) throws(DFSError) -> [String] {
         var keys = [String]()
@@ -88,7 +111,9 @@ package struct DirectoryBackend: Backend {
         guard Files.isDirectory(directory) else { return }
         for name in try DirectoryListing.names(of: directory) {
             let key = prefix + NameText.encode(name)
-            if Files.isDirectory(path(key)) { try collect(key + "/", into: &keys) } else { keys.append(key) }
+            // A link that leads back up would have no end.
+            let isDirectory = try FileStatus.of(path: path(key))?.kind == .directory
+            if isDirectory { try collect(key + "/", into: &keys) } else { keys.append(key) }
         }
     }
 
@@ -106,8 +131,6 @@ package struct DirectoryBackend: Backend {
 private struct LocalObject: BackendObject {
     let path: String
     let file: OwnedDescriptor
-
-    var descriptor: OwnedDescriptor? { file }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(DFSError) {
         try Files.read(into: buffer, from: file.raw, at: offset, what: path)

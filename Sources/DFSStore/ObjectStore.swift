@@ -3,6 +3,7 @@ import DFSIndex
 import DFSModel
 import DFSRemote
 import DFSSystem
+import Glibc
 import Synchronization
 
 /// The immutable bytes of a store: chunks and metadata objects by digest.
@@ -51,22 +52,40 @@ package final class ObjectStore: Sendable {
 
     /// The pack and the place in it; looks into the packs' own tables when the index does not know.
     package func find(_ digest: Digest) throws(DFSError) -> (pack: PackID, item: PackItem)? {
-        if let place = try table.place(of: digest), let pack = try packID(place.pack) { return (pack, place.item) }
-        for pack in try table.packs() {
-            guard let index = try? readIndex(pack), let item = index.find(digest) else { continue }
-            return (pack, item)
+        if let place = try table.place(of: digest) { return (place.pack, place.item) }
+        var found: (PackID, PackItem)?
+        try forEachPlace(of: digest) { pack, item in
+            found = (pack, item)
+            return false
         }
-        return nil
+        return found
     }
 
-    /// The bytes with this digest, or `.corrupt` when they are missing or wrong.
+    /// All places of a digest, from the packs' own tables, until `body` returns `false`.
+    private func forEachPlace(of digest: Digest, _ body: (PackID, PackItem) -> Bool) throws(DFSError) {
+        for pack in try table.packs() {
+            guard let index = try? readIndex(pack), let item = index.find(digest) else { continue }
+            if !body(pack, item) { return }
+        }
+    }
+
+    /// The bytes with this digest, from any pack that has them whole; `.corrupt` when there is none.
     private func load(_ digest: Digest, what: String) throws(DFSError) -> [UInt8] {
         guard let place = try find(digest) else {
             throw DFSError(
                 .corrupt, "\(what) is missing: \(digest.text)", cause: "no pack of \(backend.location) lists it",
                 hint: "dfs verify")
         }
-        return try read(place.item, of: place.pack)
+        do throws(DFSError) { return try read(place.item, of: place.pack) } catch {
+            guard error.code == .corrupt else { throw error }
+            var other: [UInt8]?
+            try forEachPlace(of: digest) { pack, item in
+                if pack != place.pack { other = try? self.read(item, of: pack) }
+                return other == nil
+            }
+            guard let other else { throw error }
+            return other
+        }
     }
 
     /// Reads and checks one item of a pack.
@@ -118,15 +137,13 @@ package final class ObjectStore: Sendable {
     /// Takes the tables of packs that the ledger reaches into this host's index.
     package func learn(_ packs: [PackID]) throws(DFSError) {
         var fresh = [PackIndex]()
-        for pack in packs where try table.number(of: pack) == nil { fresh.append(try readIndex(pack)) }
+        for pack in packs where try !table.knows(pack) { fresh.append(try readIndex(pack)) }
         try learn(tables: fresh)
     }
 
     package func learn(tables: [PackIndex]) throws(DFSError) {
         if !tables.isEmpty { try table.add(tables) }
     }
-
-    package func knows(_ pack: PackID) throws(DFSError) -> Bool { try table.number(of: pack) != nil }
 
     /// An open pack; a bounded number stay open.
     package func open(_ pack: PackID) throws(DFSError) -> any BackendObject {
@@ -135,7 +152,7 @@ package final class ObjectStore: Sendable {
         do {
             object = try backend.open(PackIndex.packKey(pack))
         } catch {
-            guard error.errno == 2 else { throw error }
+            guard error.errno == ENOENT else { throw error }
             throw DFSError(
                 .corrupt, "\(backend.location)/\(PackIndex.packKey(pack)) is missing", cause: "the ledger names it",
                 hint: "dfs verify")
@@ -143,20 +160,12 @@ package final class ObjectStore: Sendable {
         opened.withLock { $0.insert(object, for: pack) }
         return object
     }
-
-    func packID(_ number: UInt32) throws(DFSError) -> PackID? {
-        if let id = opened.withLock({ $0.ids[number] }) { return id }
-        guard let id = try table.pack(number) else { return nil }
-        opened.withLock { $0.ids[number] = id }
-        return id
-    }
 }
 
 private struct OpenPacks: Sendable {
     static let limit = 256
     var objects = [PackID: any BackendObject]()
     var order = [PackID]()
-    var ids = [UInt32: PackID]()
 
     mutating func insert(_ object: any BackendObject, for pack: PackID) {
         if objects.updateValue(object, forKey: pack) == nil { order.append(pack) }

@@ -31,6 +31,9 @@ package struct PackSet: Sendable, Equatable {
         guard json["format"]?.string == "dfs.packs/1", let added = list("added"), let removed = list("removed"),
             let base = json["base"], base == .null || base.digest != nil
         else { throw DFSError(.corrupt, "malformed pack set") }
+        guard added == added.sorted(), removed == removed.sorted() else {
+            throw DFSError(.corrupt, "malformed pack set", cause: "its lists are not in order")
+        }
         return PackSet(base: base.digest.map { ObjectAddress($0) }, added: added, removed: removed)
     }
 }

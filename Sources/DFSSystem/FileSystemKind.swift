@@ -19,4 +19,28 @@ package enum FileSystemKind {
         0x6B41_4653: "AFS", 0x7375_7245: "Coda", 0x7461_636F: "OCFS2", 0x0116_1970: "GFS2", 0x1983_0326: "BeeGFS",
         0xAAD7_AAEA: "PanFS", 0x2003_0528: "OrangeFS", 0x786F_4256: "VirtualBox share",
     ]
+
+    /// Whether a device (`st_dev`) is a file system that shows something else than files that somebody put there: the
+    /// kernel's own, and mounts of this program. `false` when the kernel does not tell.
+    package static func isPseudo(device: UInt64) -> Bool {
+        // gnu_dev_major and gnu_dev_minor of sys/sysmacros.h.
+        let major = (device >> 8 & 0xfff) | (device >> 32 & 0xffff_f000)
+        let minor = (device & 0xff) | (device >> 12 & 0xffff_ff00)
+        guard let table = try? Files.read("/proc/self/mountinfo", limit: 64 << 20) else { return false }
+        for line in String(decoding: table, as: UTF8.self).split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            guard fields.count > 6, fields[2] == "\(major):\(minor)", let dash = fields.firstIndex(of: "-"),
+                dash + 1 < fields.count
+            else { continue }
+            return pseudoNames.contains(String(fields[dash + 1]))
+        }
+        return false
+    }
+
+    private static let pseudoNames: Set<String> = [
+        "fuse.dfs", "proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs",
+        "bpf",
+        "mqueue", "pstore", "efivarfs", "configfs", "fusectl", "hugetlbfs", "binfmt_misc", "selinuxfs", "rpc_pipefs",
+        "autofs", "nsfs",
+    ]
 }

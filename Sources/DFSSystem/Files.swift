@@ -97,9 +97,9 @@ package enum Files {
         do {
             try System.call("cannot make directory \(path)", fault: "mkdir") { mkdir(path, mode) }
         } catch {
-            if error.errno == EEXIST, isDirectory(path) { return }
-            throw error
+            guard error.errno == EEXIST, isDirectory(path) else { throw error }
         }
+        // Also after EEXIST: whoever made it may not have come this far.
         try synchronizeDirectory(parent)
     }
 

@@ -30,9 +30,19 @@ import Testing
         let b = try DurableFile(temporaryDirectory: directory.path)
         try a.append([1])
         try b.append([2])
-        #expect(try a.linkIfAbsent(as: directory.sub("one")))
-        #expect(try !b.linkIfAbsent(as: directory.sub("one")))
+        try a.link(as: directory.sub("one"))
+        let error = #expect(throws: DFSError.self) { try b.link(as: directory.sub("one")) }
+        #expect(error?.errno == EEXIST)
         #expect(try Files.read(directory.sub("one")) == [1])
+    }
+
+    @Test func permissionsDoNotDependOnTheUmask() throws {
+        let directory = try TemporaryDirectory()
+        let before = umask(0o077)
+        defer { umask(before) }
+        let file = try DurableFile(temporaryDirectory: directory.path)
+        try file.publish(as: directory.sub("final"))
+        #expect(try FileStatus.of(path: directory.sub("final"))?.mode == 0o444)
     }
 }
 

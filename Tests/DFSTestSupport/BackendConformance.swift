@@ -71,6 +71,9 @@ package struct BackendConformance {
         check(
             try b.list("packs/") == ["packs/aa/empty", "packs/aa/one", "packs/bb/two"], "list gives all keys in order")
         check(try b.list("nothing/").isEmpty, "an absent prefix lists nothing")
+        try b.remove("packs/aa/one")
+        check(try b.get("packs/aa/one", limit: 10) == nil, "a removed object is gone")
+        try b.remove("packs/aa/one")
     }
 
     private func races(_ b: any Backend, _ check: (Bool, String) -> Void) throws {

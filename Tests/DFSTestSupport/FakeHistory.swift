@@ -166,7 +166,7 @@ package final class FakeHistory: HistorySource, ContentSource {
                     content: ContentDigest(digest(target)), target: target)
             }
             entry.name = name
-            entry.mode = item.mode
+            if entry.kind != .symlink { entry.mode = item.mode }
             entry.modified = item.modified
             entries.append(entry)
         }

@@ -27,6 +27,9 @@ int clinux_start_writeback(int fd, int64_t offset, int64_t length);
 // copy_file_range(2) between given offsets.
 int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, uint64_t length);
 
+// mallopt(3): blocks of `threshold` bytes or more are mapped, and so given back when they are freed.
+void clinux_map_large_blocks(int threshold);
+
 // Whether a file has extended attributes.
 int clinux_has_xattrs(int fd);
 

@@ -29,7 +29,8 @@ struct Status: DFSCommand {
         }
         let latest = try repository.state().datasets[choice.dataset]?.latest
         let comparison = SourceComparison(
-            reader: repository.reader, cache: StatCache(index: repository.index, scope: "dataset/" + choice.dataset),
+            reader: repository.reader,
+            cache: try repository.statCache(scope: "dataset/" + choice.dataset, latest: latest?.record),
             filter: try SourceFilter(root: choice.source), threads: context.jobs)
         let result = try context.progress.track("status \(choice.dataset)") { _ throws(DFSError) in
             try comparison.run(choice.source, against: latest.map { .root($0.tree, modified: $0.time) })

@@ -16,6 +16,7 @@ struct RunPlan: Sendable {
     let snapshot: String
     let isNewSnapshot: Bool
     let codeNotes: CaptureNotes
+    let codeCache: StatCache
     let codeUpdates: [StatCache.Update]
     let codeWriter: StoreWriter
     let previousSnapshot: SnapshotRecord?

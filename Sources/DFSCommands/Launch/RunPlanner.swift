@@ -29,12 +29,14 @@ struct RunPlanner {
         let name = projectName(survey.root)
         let previous = resolver.state.projects[name]?.latest
         let writer = StoreWriter(store: repository.objects)
-        let capture = try capture(survey, name, inputs, previous, writer)
+        let cache = try repository.statCache(scope: "code/" + name, latest: previous?.record)
+        let capture = try capture(survey, name, inputs, previous, cache, writer)
         let id = String(capture.summary.content.digest.hex.prefix(16))
         let known = resolver.state.projects[name]?.snapshot(id)
         return RunPlan(
             run: run, inputs: inputs, survey: survey, project: name, code: known?.tree ?? capture.summary,
-            snapshot: id, isNewSnapshot: known == nil, codeNotes: capture.notes, codeUpdates: capture.updates,
+            snapshot: id, isNewSnapshot: known == nil, codeNotes: capture.notes, codeCache: cache,
+            codeUpdates: capture.updates,
             codeWriter: writer, previousSnapshot: previous, host: hostRecord.wait(),
             capabilities: Capabilities.probe(
                 scratch: repository.root + "/tmp", path: context.environment["PATH"] ?? "/usr/bin:/bin"),
@@ -76,7 +78,7 @@ struct RunPlanner {
 
     private func capture(
         _ survey: CodeSurvey, _ name: String, _ inputs: [DataInput], _ previous: SnapshotRecord?,
-        _ writer: StoreWriter
+        _ cache: StatCache, _ writer: StoreWriter
     ) throws(DFSError) -> CaptureResult {
         let prefix = survey.root + "/"
         let mounted = inputs.compactMap { input -> [UInt8]? in
@@ -86,8 +88,7 @@ struct RunPlanner {
         let filter = CodeFilter(exclusions: survey.exclusions, mounted: Set(mounted))
         return try context.progress.track("code of \(name)") { activity throws(DFSError) in
             try Capture(
-                root: survey.root, writer: writer, reader: repository.reader,
-                cache: StatCache(index: repository.index, scope: "code/" + name),
+                root: survey.root, writer: writer, reader: repository.reader, cache: cache,
                 previous: previous.map { TreeEntry.root($0.tree, modified: $0.time) },
                 options: CaptureOptions(threads: context.jobs, filter: filter, skipSpecial: true)
             ).run()

@@ -61,9 +61,9 @@ final class RunSession {
         let stable = try writer.put(Self.hostPart("stable", plan.host.stable))
         let job = try writer.put(Self.hostPart("job", plan.host.job))
         let volatile = try writer.put(Self.hostPart("volatile", plan.host.volatile))
-        let record = try writer.put(planRecord(stable, job, volatile))
-        let codeRecord = try writer.put(codeRecord)
-        let text = try writer.put(TextObject(fields: texts).encoded)
+        let record = try writer.putHere(planRecord(stable, job, volatile))
+        let codeRecord = try writer.putHere(codeRecord)
+        let text = try writer.putHere(TextObject(fields: texts).encoded)
         let base = plan.isNewSnapshot ? plan.previousSnapshot.map { ($0.record.packs, $0.record.pack) } : nil
         let finished = try writer.finish(base: base)
         func reference(_ address: ObjectAddress) -> RecordReference {
@@ -89,9 +89,12 @@ final class RunSession {
             }
             return events
         }
-        try repository.objects.learn(tables: finished.tables)
-        try StatCache(index: repository.index, scope: "code/" + plan.project).write(plan.codeUpdates)
-        return try repository.state()
+        repository.remember(finished)
+        let state = try repository.state()
+        if let snapshot = state.projects[plan.project]?.snapshot(plan.snapshot) {
+            try? plan.codeCache.write(plan.codeUpdates, restingOn: snapshot.record.packs)
+        }
+        return state
     }
 
     /// Stored apart, so that what does not change from run to run is stored once.

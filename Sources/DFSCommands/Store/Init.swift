@@ -20,7 +20,7 @@ struct Init: DFSCommand {
                 hint: "dfs init DIRECTORY")
         }
         let group = try shared.map { name throws(DFSError) in try Self.group(name) }
-        try Repository.create(at: location.location, signer: try context.signer(), shared: group != nil)
+        try Repository.create(at: location.location, signer: try context.signer())
         if let group { try Self.share(location.location, group) }
         let repository = try Repository.open(at: location.location, cacheRoot: try context.directories.cache())
         try context.output.report(

@@ -46,13 +46,7 @@ extension Capture {
             throw DFSError(.refused, "\(describe(directory, name)) became something else while it was read")
         }
         let now = Clock.now()
-        let stored: Lane.Stored
-        do {
-            stored = try lane.store(file, size: before.size, name: name)
-        } catch {
-            throw error.code == .operational && error.errno != ENOSPC && error.errno != EDQUOT
-                ? unreadable(error, describe(directory, name)) : error
-        }
+        let stored = try lane.store(file, size: before.size) { self.describe(directory, name) }
         let after = try FileStatus.of(file)
         guard after.size == before.size, after.modified == before.modified, after.changed == before.changed else {
             throw DFSError(
@@ -68,6 +62,8 @@ extension Capture {
 
     private func isRecent(_ status: FileStatus, _ now: Timestamp) -> Bool {
         let newest = max(status.modified, status.changed)
+        // Any date can be given to a file, also one so far away that nanoseconds do not reach it.
+        guard now.seconds - 1 <= newest.seconds, newest.seconds <= now.seconds else { return newest > now }
         let age = (now.seconds - newest.seconds) * 1_000_000_000 + Int64(now.nanoseconds) - Int64(newest.nanoseconds)
         return age < Self.granularity
     }

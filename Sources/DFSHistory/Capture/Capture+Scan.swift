@@ -80,7 +80,12 @@ extension Capture {
         }
         var slot = PendingDirectory.Slot(name: name, status: status)
         switch status.kind {
-        case .directory: scan.directories.append(scan.slots.count)
+        case .directory:
+            if status.device != directory.status.device, FileSystemKind.isPseudo(device: status.device) {
+                scan.notes.special.append(directory.path(of: name))
+                return
+            }
+            scan.directories.append(scan.slots.count)
         case .symlink:
             slot.entry = try symlink(name, status, directory, descriptor)
         case .file:

@@ -28,7 +28,6 @@ package final class Capture: Sendable {
     let finishedRoot = Mutex<(TreeEntry, TreeReference)?>(nil)
     private let rootPath: String
     let owner = getuid()
-
     package init(
         root: String, writer: StoreWriter, reader: TreeReader, cache: StatCache?, previous: TreeEntry?,
         options: CaptureOptions
@@ -41,8 +40,15 @@ package final class Capture: Sendable {
         self.options = options
     }
 
-    /// Captures the tree. Content lanes are finished; the writer is not.
+    /// Captures the tree. Content lanes are finished; the writer is not. When it throws, the writer is of no further use.
     package func run() throws(DFSError) -> CaptureResult {
+        do throws(DFSError) { return try walk() } catch {
+            writer.abandon()
+            throw error
+        }
+    }
+
+    private func walk() throws(DFSError) -> CaptureResult {
         guard let status = try FileStatus.of(path: rootPath, following: true) else {
             throw DFSError(.noReference, "\(rootPath) does not exist", hint: "ls \(Files.parent(rootPath))")
         }
@@ -60,9 +66,9 @@ package final class Capture: Sendable {
                 try self.complete(directory, slots.count)
             }
         }
-        try lanes.finish()
         let notes = notes.withLock { $0 }
         if !options.skipSpecial, !notes.special.isEmpty { throw Self.refusal(of: notes.special) }
+        try lanes.finish()
         guard let (entry, summary) = finishedRoot.withLock({ $0 }) else {
             throw DFSError(.operational, "the walk of \(rootPath) did not end")
         }
@@ -73,8 +79,9 @@ package final class Capture: Sendable {
         let names = special.sorted(by: ByteOrder.precedes).prefix(5).map { NameText.display($0) }
         let more = special.count > 5 ? " and \(special.count - 5) more" : ""
         return DFSError(
-            .refused, "cannot record sockets, fifos or devices: \(names.joined(separator: ", "))\(more)",
-            cause: "they have no content; nothing was recorded",
+            .refused,
+            "cannot record sockets, fifos, devices or mounts of history: \(names.joined(separator: ", "))\(more)",
+            cause: "they have no content of their own; nothing was recorded",
             hint: "repeat the command with --skip-special, which leaves them out and lists them in the record")
     }
 

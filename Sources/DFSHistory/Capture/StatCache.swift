@@ -7,17 +7,49 @@ import DFSSystem
 /// Remembers, per directory, what its files were when their content was last recorded, so that an unchanged file is
 /// never opened.
 ///
-/// Host-local and derived. A scope (a dataset's or a project's name) keeps one history's rows apart from another's: what a
-/// row of a scope names is covered by the packs of that history's latest version.
+/// Host-local and derived. A scope (a dataset's or a project's name) keeps one history's rows apart from another's. All rows
+/// of a scope rest on one pack set, which covers what they name and which the history's latest set extends, so whatever is
+/// taken from a row is covered by the set of the next version.
 package final class StatCache: Sendable {
     package static let table = "stat"
 
     private let index: Index
     private let scope: [UInt8]
+    /// The set that the rows rested on when this value was made.
+    private let resting: ObjectAddress?
+    /// How far back a set is looked for. Other hosts may have recorded that many versions meanwhile.
+    private static let reach = 256
 
-    package init(index: Index, scope: String) {
+    /// The rows of `scope`, for a capture that follows `latest`, the pack set of the history's latest content. They are
+    /// dropped unless they rest on that set or one that it extends; `base` gives the set that a set extends.
+    package init(
+        index: Index, scope: String, latest: ObjectAddress?,
+        base: (ObjectAddress) throws(DFSError) -> ObjectAddress?
+    ) throws(DFSError) {
         self.index = index
-        self.scope = Array(Digest.of(Array(scope.utf8)).bytes.prefix(8))
+        let scope = Array(Digest.of(Array(scope.utf8)).bytes.prefix(8))
+        self.scope = scope
+        let resting = try index.read { t throws(DFSError) in Self.restingSet(try t.get(Self.table, scope)) }
+        var next = resting == nil ? nil : latest
+        for _ in 0..<Self.reach {
+            guard let set = next, set != resting else { break }
+            next = try base(set)
+        }
+        self.resting = next == resting ? resting : nil
+        if self.resting == nil { try index.write { t throws(DFSError) in try Self.empty(scope, t) } }
+    }
+
+    private static func restingSet(_ value: [UInt8]?) -> ObjectAddress? {
+        value.flatMap { Digest(bytes: $0) }.map { ObjectAddress($0) }
+    }
+
+    private static func empty(_ scope: [UInt8], _ t: borrowing WriteTransaction) throws(DFSError) {
+        var keys = [[UInt8]]()
+        try t.forEach(table, prefix: scope) { key, _ throws(DFSError) in
+            keys.append(key)
+            return true
+        }
+        for key in keys { try t.delete(table, key) }
     }
 
     /// A file or symlink as it was.
@@ -55,11 +87,14 @@ package final class StatCache: Sendable {
         Update(key: key(device, inode), value: Self.encode(row))
     }
 
-    /// Writes rows. Call only when what they name is reached by the ledger.
-    package func write(_ updates: [Update]) throws(DFSError) {
-        guard !updates.isEmpty else { return }
+    /// Writes rows, all of which rest on `packs` from now on. Call only when the ledger has named that set. Rows that
+    /// another process wrote meanwhile go: they may rest on a set that this one does not extend.
+    package func write(_ updates: [Update], restingOn packs: ObjectAddress) throws(DFSError) {
+        if updates.isEmpty, resting == packs { return }
         let sorted = updates.sorted { ByteOrder.precedes($0.key, $1.key) }
         try index.write { t throws(DFSError) in
+            if Self.restingSet(try t.get(Self.table, self.scope)) != self.resting { try Self.empty(self.scope, t) }
+            try t.put(Self.table, self.scope, packs.digest.bytes)
             for update in sorted { try t.put(Self.table, update.key, update.value) }
         }
     }

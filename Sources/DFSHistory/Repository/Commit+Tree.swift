@@ -34,15 +34,10 @@ extension Commit {
             try setTag(on: latest, by: signer)
             return outcome(latest, isNew: false, previous: latest)
         }
-        try checkTag(state)
-        try checkShrink(tree, latest)
-        let record = try writer.put(record(of: source, tree, latest))
-        let text = try writer.put(TextObject(fields: texts).encoded)
-        let finished = try writer.finish(base: (source.record.packs, source.record.pack))
-        let reference = RecordReference(record: record, packs: finished.packs, pack: finished.pack)
-        let version = try append(tree, reference, text, signer, expecting: latest)
-        try repository.objects.learn(tables: finished.tables)
-        return outcome(version, isNew: true, previous: latest)
+        let recorded = try record(
+            tree, record(of: source, tree, latest), writer, base: (source.record.packs, source.record.pack),
+            latest: latest, state, by: signer)
+        return outcome(recorded.version, isNew: recorded.isNew, previous: latest)
     }
 
     private func directory(of entry: TreeEntry, _ writer: StoreWriter) throws(DFSError) -> TreeReference {

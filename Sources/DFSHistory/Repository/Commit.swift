@@ -42,26 +42,54 @@ package struct Commit {
         // The same content under the same tag again is no mistake.
         try checkTag(state, besides: latest)
         let writer = StoreWriter(store: repository.objects)
-        let cache = StatCache(index: repository.index, scope: "dataset/" + dataset)
+        let cache = try repository.statCache(scope: "dataset/" + dataset, latest: latest?.record)
         let capture = Capture(
             root: source, writer: writer, reader: repository.reader, cache: cache,
             previous: latest.map { TreeEntry.root($0.tree, modified: $0.time) }, options: options)
         let result = try capture.run()
         if let latest, latest.content == result.root.content {
-            try cache.write(result.updates)
+            writer.abandon()
+            try? cache.write(result.updates, restingOn: latest.record.packs)
             try setTag(on: latest, by: signer)
             return outcome(latest, isNew: false, previous: latest, result, writer)
         }
-        try checkTag(state)
-        try checkShrink(result.summary, latest)
-        let record = try writer.put(record(result, latest))
-        let text = try writer.put(TextObject(fields: texts).encoded)
-        let finished = try writer.finish(base: latest.map { ($0.record.packs, $0.record.pack) })
-        let reference = RecordReference(record: record, packs: finished.packs, pack: finished.pack)
-        let version = try append(result.summary, reference, text, signer, expecting: latest)
-        try repository.objects.learn(tables: finished.tables)
-        try cache.write(result.updates)
-        return outcome(version, isNew: true, previous: latest, result, writer)
+        let base = latest.map { ($0.record.packs, $0.record.pack) }
+        let recorded = try record(
+            result.summary, record(result, latest), writer, base: base, latest: latest, state, by: signer)
+        if recorded.isNew { try? cache.write(result.updates, restingOn: recorded.version.record.packs) }
+        return outcome(recorded.version, isNew: recorded.isNew, previous: latest, result, writer)
+    }
+
+    /// Stores the record of a tree that is stored, publishes the packs and appends the entry. Where nothing comes of it,
+    /// what the writer has published goes.
+    func record(
+        _ tree: TreeReference, _ record: JSONValue, _ writer: StoreWriter, base: (packs: ObjectAddress, pack: PackID)?,
+        latest: VersionRecord?, _ state: LedgerState, by signer: any Signer
+    ) throws(DFSError) -> (version: VersionRecord, isNew: Bool) {
+        let finished: StoreWriter.Finished
+        let reference: RecordReference
+        let text: ObjectAddress
+        do throws(DFSError) {
+            try checkTag(state)
+            try checkShrink(tree, latest)
+            let record = try writer.putHere(record)
+            text = try writer.putHere(TextObject(fields: texts).encoded)
+            finished = try writer.finish(base: base)
+            reference = RecordReference(record: record, packs: finished.packs, pack: finished.pack)
+        } catch {
+            writer.abandon()
+            throw error
+        }
+        let (number, isNew) = try append(tree, reference, text, signer)
+        if isNew { repository.remember(finished) } else { writer.abandon() }
+        guard let version = try repository.state().datasets[dataset]?.version(number) else {
+            throw DFSError(
+                .refused, "the entry for \(dataset) v\(number) was not accepted", cause: "see the rejected events",
+                hint: "dfs audit verify")
+        }
+        // Somebody else was faster with the same content: the tag is still this user's.
+        if !isNew { try setTag(on: version, by: signer) }
+        return (version, isNew)
     }
 
     /// Puts the tag on a version that is there already.
@@ -83,12 +111,11 @@ package struct Commit {
 
     /// Another commit may have come first: then this one still records what it read, as the version after it, unless the
     /// content is the same.
-    func append(
-        _ tree: TreeReference, _ record: RecordReference, _ text: ObjectAddress, _ signer: any Signer,
-        expecting latest: VersionRecord?
-    ) throws(DFSError) -> VersionRecord {
+    private func append(
+        _ tree: TreeReference, _ record: RecordReference, _ text: ObjectAddress, _ signer: any Signer
+    ) throws(DFSError) -> (number: Int, isNew: Bool) {
         var number = 0
-        try repository.append(by: signer) { state throws(DFSError) in
+        let entry = try repository.append(by: signer) { state throws(DFSError) in
             if let problem = state.problem(ofNewDataset: self.dataset) {
                 throw DFSError(.refused, "\(self.dataset) cannot be recorded", cause: problem)
             }
@@ -108,12 +135,7 @@ package struct Commit {
             }
             return events
         }
-        guard let version = try repository.state().datasets[dataset]?.version(number) else {
-            throw DFSError(
-                .refused, "the entry for \(dataset) v\(number) was not accepted", cause: "see the rejected events",
-                hint: "dfs audit verify")
-        }
-        return version
+        return (number, entry != nil)
     }
 
     /// Refuses a tag that cannot be, or that stands on anything but `latest` where that is given.

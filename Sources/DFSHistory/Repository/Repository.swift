@@ -23,7 +23,7 @@ package final class Repository: Sendable {
     package var id: StoreID { description.store }
 
     /// Changes when what this program keeps in the index changes its form.
-    private static let indexSchema = "1"
+    private static let indexSchema = "2"
     private static let tables = ObjectStore.indexTables + [StatCache.table, "state"]
 
     private init(
@@ -43,31 +43,44 @@ package final class Repository: Sendable {
 
     // MARK: Making and opening
 
-    /// Makes a store in `root`, which must be absent or empty, and records its creation with `signer`.
+    private static let folders = ["packs", "ledger", "live", "tmp"]
+
+    /// Makes a store in `root`, which must be absent, empty or where an interrupted `create` stopped, and records its
+    /// creation with `signer`.
     package static func create(
-        at root: String, signer: any Signer, parameters: StoreParameters = .standard, shared: Bool = false
+        at root: String, signer: any Signer, parameters: StoreParameters = .standard
     ) throws(DFSError) {
         if Files.exists(root + "/" + StoreDescription.key) {
             throw DFSError(.refused, "\(root) is a store already", hint: "dfs --store \(root) ls")
         }
         if Files.exists(root) {
-            guard Files.isDirectory(root), try DirectoryListing.names(of: root).isEmpty else {
+            guard Files.isDirectory(root), try isUnbegun(root) else {
                 throw DFSError(
                     .refused, "\(root) is not an empty directory", cause: "a store needs one of its own",
                     hint: "dfs init \(root)/store")
             }
         }
-        for folder in ["", "/packs", "/ledger", "/live", "/tmp"] {
-            try Files.makeDirectories(root + folder, mode: shared ? 0o2775 : 0o755)
-        }
+        try Files.makeDirectories(root, mode: 0o755)
+        for folder in folders { try Files.makeDirectories(root + "/" + folder, mode: 0o755) }
         let description = StoreDescription(store: StoreID(.make()), created: Clock.now(), parameters: parameters)
         let backend = DirectoryBackend(root: root)
         let bytes = description.encode()
         guard try backend.putIfAbsent(StoreDescription.key, bytes) else {
-            throw DFSError(.refused, "somebody else made a store in \(root) at this moment")
+            throw DFSError(
+                .refused, "somebody else made a store in \(root) at this moment", hint: "dfs --store \(root) ls")
         }
         let ledger = Ledger(backend: backend, store: description.store, storeFileDigest: Digest.of(bytes))
         try ledger.create(signer: signer)
+    }
+
+    /// Whether a directory holds nothing but folders of a store in which nothing was recorded: `dfs-store.json` is made last.
+    private static func isUnbegun(_ root: String) throws(DFSError) -> Bool {
+        for name in try DirectoryListing.names(of: root) {
+            let name = NameText.encode(name)
+            guard folders.contains(name) else { return false }
+            if name != "tmp", try !DirectoryListing.names(of: root + "/" + name).isEmpty { return false }
+        }
+        return true
     }
 
     /// Opens the store in `root`. `cacheRoot` is the host's cache folder; the store's own is made below it.
@@ -85,7 +98,7 @@ package final class Repository: Sendable {
         let description = try StoreDescription.decode(bytes, location: root)
         let index = try Index.open(
             directory: cacheRoot + "/" + description.store.description + "/index",
-            identity: "\(description.store) \(indexSchema)", tables: tables)
+            identity: "\(description.store) \(indexSchema) \(Files.resolved(root) ?? root)", tables: tables)
         return try Repository(
             backend: backend, description: description, storeFileDigest: Digest.of(bytes), index: index,
             cacheBytes: cacheBytes)
@@ -107,20 +120,76 @@ package final class Repository: Sendable {
         }
     }
 
+    /// Up to which entry the packs of a ledger are in the index.
+    private struct Learned {
+        let sequence: UInt64
+        let entry: Digest
+
+        init(sequence: UInt64, entry: Digest) {
+            self.sequence = sequence
+            self.entry = entry
+        }
+
+        init?(_ bytes: [UInt8]) {
+            let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+            guard words.count == 2, let sequence = UInt64(words[0]), let entry = Digest(hex: words[1]) else {
+                return nil
+            }
+            self.init(sequence: sequence, entry: entry)
+        }
+
+        var bytes: [UInt8] { Array("\(sequence) \(entry.hex)".utf8) }
+    }
+
     private func learn(_ state: LedgerState) throws(DFSError) {
-        let learned = try index.read { t throws(DFSError) in
-            try t.get("state", Self.learnedKey).flatMap { UInt64(String(decoding: $0, as: UTF8.self)) } ?? 0
+        var learned = try index.read { t throws(DFSError) in
+            try t.get("state", Self.learnedKey).flatMap { Learned($0) }
         }
-        guard learned < state.head.sequence else { return }
-        for mark in state.packSets where mark.sequence > learned {
-            try objects.learn([mark.pack])
-            let set = try PackSet.decode(try objects.object(mark.packs, what: "the pack set of entry \(mark.sequence)"))
-            try objects.learn(set.added)
+        if let known = learned, try !stands(known, state) {
+            // Another history: a copy of the store that went on, or this one put back from a copy. What the index knows
+            // may be in no pack here.
+            try index.discard()
+            learned = nil
         }
-        let save = state.head.sequence / Self.saveEvery != learned / Self.saveEvery
+        let from = learned?.sequence ?? 0
+        guard from < state.head.sequence else { return }
+        var isWhole = true
+        for mark in state.packSets where mark.sequence > from {
+            do throws(DFSError) {
+                try objects.learn([mark.pack])
+                let set = try PackSet.decode(
+                    try objects.object(mark.packs, what: "the pack set of entry \(mark.sequence)"))
+                try objects.learn(set.added)
+            } catch {
+                // What is damaged must not stand between the user and all that is sound: reading that content fails.
+                guard error.code == .corrupt else { throw error }
+                isWhole = false
+            }
+        }
+        guard isWhole else { return }
+        let now = Learned(sequence: state.head.sequence, entry: state.head.digest)
+        let save = now.sequence / Self.saveEvery != from / Self.saveEvery
         try index.write { t throws(DFSError) in
-            try t.put("state", Self.learnedKey, Array(String(state.head.sequence).utf8))
+            try t.put("state", Self.learnedKey, now.bytes)
             if save { try t.put("state", Self.snapshotKey, state.snapshot()) }
+        }
+    }
+
+    /// Whether the entry stands in this ledger.
+    private func stands(_ learned: Learned, _ state: LedgerState) throws(DFSError) -> Bool {
+        if learned.sequence == state.head.sequence { return learned.entry == state.head.digest }
+        guard learned.sequence < state.head.sequence else { return false }
+        return try ledger.digest(of: learned.sequence) == learned.entry
+    }
+
+    /// Takes into the index what a finished append has made part of the store. The entry stands: a cache that cannot be
+    /// written costs time later and is no failure.
+    package func remember(_ finished: StoreWriter.Finished) { try? objects.learn(tables: finished.tables) }
+
+    /// The stat cache of a dataset or project whose latest content is `latest`.
+    package func statCache(scope: String, latest: RecordReference?) throws(DFSError) -> StatCache {
+        try StatCache(index: index, scope: scope, latest: latest?.packs) { set throws(DFSError) in
+            try PackSet.decode(try self.objects.object(set, what: "a pack set")).base
         }
     }
 

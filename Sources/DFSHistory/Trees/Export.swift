@@ -17,7 +17,11 @@ package final class Export: Sendable {
     private let counting: (files: Counter, bytes: Counter)?
 
     private enum Job: Sendable {
-        case directory(TreeEntry, Target)
+        /// What is in the target's directory.
+        case directory(Target)
+        /// A directory that was made in the target's, to be opened when its turn comes: a directory may hold more of them
+        /// than a process may have open.
+        case child(TreeEntry, of: Target)
         case files([TreeEntry], Target)
     }
 
@@ -62,10 +66,14 @@ package final class Export: Sendable {
             try System.call("cannot make directory \(destination)", fault: "mkdir") { mkdir(destination, 0o700) }
         }
         let descriptor = try OwnedDescriptor.open(destination, O_RDONLY | O_DIRECTORY)
-        stack.push(.directory(root, Target(descriptor, root, parent: nil)))
+        stack.push(.directory(Target(descriptor, root, parent: nil)))
         try stack.run(threads: threads) { _, job throws(DFSError) in
             switch job {
-            case .directory(let entry, let target): try self.directory(entry, target)
+            case .directory(let target): try self.directory(target)
+            case .child(let entry, let parent):
+                let descriptor = try OwnedDescriptor.open(
+                    bytes: entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: parent.descriptor.raw)
+                try self.directory(Target(descriptor, entry, parent: parent))
             case .files(let entries, let target):
                 for entry in entries { try self.file(entry, in: target.descriptor.raw) }
             }
@@ -82,8 +90,8 @@ package final class Export: Sendable {
         if entry.kind == .symlink { try symlink(entry, in: parent.raw) } else { try file(entry, in: parent.raw) }
     }
 
-    private func directory(_ entry: TreeEntry, _ target: Target) throws(DFSError) {
-        guard let address = entry.address else { return }
+    private func directory(_ target: Target) throws(DFSError) {
+        guard let address = target.entry.address else { return }
         var batch = [TreeEntry](), batchBytes: UInt64 = 0
         var jobs = [Job]()
         try reader.forEach(in: address) { child throws(DFSError) in
@@ -93,9 +101,7 @@ package final class Export: Sendable {
                 try System.call("cannot make directory \(NameText.display(child.name))", fault: "mkdir") {
                     withCName(child.name) { mkdirat(target.descriptor.raw, $0, 0o700) }
                 }
-                let descriptor = try OwnedDescriptor.open(
-                    bytes: child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: target.descriptor.raw)
-                jobs.append(.directory(child, Target(descriptor, child, parent: target)))
+                jobs.append(.child(child, of: target))
             case .file:
                 batch.append(child)
                 batchBytes += child.size
@@ -123,7 +129,7 @@ package final class Export: Sendable {
         let file = try OwnedDescriptor.open(
             bytes: entry.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600, at: directory)
         if let address = entry.address {
-            for chunk in try reader.recipe(address).chunks {
+            for chunk in try reader.recipe(address, of: entry).chunks {
                 try Files.write(try reader.store.chunk(chunk.id), to: file.raw, what: NameText.display(entry.name))
             }
         } else if entry.size > 0 {

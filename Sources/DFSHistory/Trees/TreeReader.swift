@@ -107,6 +107,16 @@ package final class TreeReader: Sendable {
         return recipe
     }
 
+    /// The recipe of `file`, which must be this file's.
+    package func recipe(_ address: ObjectAddress, of file: TreeEntry) throws(DFSError) -> Recipe {
+        let recipe = try recipe(address)
+        guard recipe.size == file.size, recipe.content == file.content else {
+            throw DFSError(
+                .corrupt, "the recipe of \(NameText.display(file.name)) is another file's", hint: "dfs verify")
+        }
+        return recipe
+    }
+
     /// A chunk; kept when `keep`, for those who read in pieces.
     package func chunk(_ id: ChunkID, keep: Bool) throws(DFSError) -> [UInt8] {
         if let chunk = chunks[id] { return chunk }
@@ -127,11 +137,7 @@ package final class TreeReader: Sendable {
             try copy(chunk, from: Int(offset), count: count, to: buffer, at: 0, file)
             return count
         }
-        let recipe = try recipe(address)
-        guard recipe.size == file.size, recipe.content == file.content else {
-            throw DFSError(
-                .corrupt, "the recipe of \(NameText.display(file.name)) is another file's", hint: "dfs verify")
-        }
+        let recipe = try recipe(address, of: file)
         var done = 0
         while done < count {
             let i = recipe.index(at: offset + UInt64(done))

@@ -74,6 +74,8 @@ package enum KeyFile {
         try Files.makeDirectories(folder, mode: 0o700)
         let file = try DurableFile(temporaryDirectory: folder, mode: 0o600)
         try file.append(Array(try OpenSSHKey.generate(comment: "deepops-fs").fileText.utf8))
-        _ = try file.linkIfAbsent(as: path)
+        try file.synchronize()
+        do { try file.link(as: path) } catch { guard error.errno == EEXIST else { throw error } }
+        try Files.synchronizeDirectory(folder)
     }
 }

@@ -32,6 +32,18 @@ package struct RunSeal {
     package func run(
         outcome: RunOutcome, result: [String: JSONValue], found: Bool, by signer: any Signer
     ) throws(DFSError) -> Sealed {
+        do throws(DFSError) { return try attempt(outcome, result, found, signer) } catch {
+            guard error.errno == EACCES else { throw error }
+            // The job took away its own permissions; the files are the user's. From the start: what was stored before
+            // the failure is gone.
+            for folder in [live.outputs, live.work, live.logs] { try Self.makeReadable(folder) }
+            return try attempt(outcome, result, found, signer)
+        }
+    }
+
+    private func attempt(
+        _ outcome: RunOutcome, _ result: [String: JSONValue], _ found: Bool, _ signer: any Signer
+    ) throws(DFSError) -> Sealed {
         let state = try repository.state()
         guard let run = state.run(live.run) else {
             throw DFSError(.noReference, "run \(live.run) is not in the ledger", hint: "dfs doctor --repair")
@@ -46,7 +58,7 @@ package struct RunSeal {
             "outputs-capture": outputs.notes.json, "work-capture": work.notes.json,
         ]
         record.merge(result) { $1 }
-        let address = try writer.put(.object(record))
+        let address = try writer.putHere(.object(record))
         let finished = try writer.finish(base: (run.record.packs, run.record.pack))
         let ended = LedgerEvent.RunFinished(
             run: live.run, outcome: outcome, outputs: outputs.summary, work: work.summary, logs: logs.summary,
@@ -56,7 +68,7 @@ package struct RunSeal {
             if let end = state.run(live.run)?.end, found || !end.isFound { return nil }
             return [found ? .runInterrupted(ended) : .runFinished(ended)]
         }
-        if entry != nil { try repository.objects.learn(tables: finished.tables) }
+        if entry != nil { repository.remember(finished) } else { writer.abandon() }
         try live.remove()
         return Sealed(outputs: outputs.summary, work: work.summary, logs: logs.summary, notes: work.notes)
     }
@@ -66,26 +78,25 @@ package struct RunSeal {
     ) throws(DFSError) -> CaptureResult {
         try Files.makeDirectories(root)
         let options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit)
-        func attempt() throws(DFSError) -> CaptureResult {
-            try Capture(
-                root: root, writer: writer, reader: repository.reader, cache: nil, previous: nil, options: options
-            ).run()
-        }
-        do { return try attempt() } catch {
-            guard error.errno == EACCES else { throw error }
-            // The job took away its own permissions; the files are the user's.
-            try Self.makeReadable(root)
-            return try attempt()
-        }
+        return try Capture(
+            root: root, writer: writer, reader: repository.reader, cache: nil, previous: nil, options: options
+        ).run()
     }
 
     private static func makeReadable(_ path: String) throws(DFSError) {
-        guard let status = try FileStatus.of(path: path) else { return }
-        if status.kind == .file { chmod(path, mode_t(status.mode | 0o400)) }
-        guard status.kind == .directory else { return }
+        guard let status = try FileStatus.of(path: path), status.kind == .directory else { return }
         chmod(path, mode_t(status.mode | 0o700))
-        for name in try DirectoryListing.names(of: path) {
-            try makeReadable(path + "/" + String(decoding: name, as: UTF8.self))
-        }
+        let directory = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
+        for name in try DirectoryListing.names(of: directory) { try makeReadable(name, in: directory) }
+    }
+
+    private static func makeReadable(_ name: [UInt8], in parent: OwnedDescriptor) throws(DFSError) {
+        guard let status = try FileStatus.of(name, at: parent.raw) else { return }
+        if status.kind == .file { _ = withCName(name) { fchmodat(parent.raw, $0, mode_t(status.mode | 0o400), 0) } }
+        guard status.kind == .directory else { return }
+        _ = withCName(name) { fchmodat(parent.raw, $0, mode_t(status.mode | 0o700), 0) }
+        let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+        let directory = try OwnedDescriptor.open(bytes: name, flags, at: parent.raw)
+        for child in try DirectoryListing.names(of: directory) { try makeReadable(child, in: directory) }
     }
 }

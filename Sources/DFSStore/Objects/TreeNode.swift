@@ -12,7 +12,7 @@ package struct TreeNode: Sendable {
     private let offsets: [UInt32]
 
     static let headerLength = 32
-    package static let maximumLength = 64 << 20
+    private static let maximumTotal: UInt64 = 1 << 62
 
     package var count: Int { offsets.count }
 
@@ -36,7 +36,9 @@ package struct TreeNode: Sendable {
         try r.expect([0, 0, 0, 0], "reserved bytes set")
         let files = try r.integer(UInt64.self)
         let size = try r.integer(UInt64.self)
-        guard level <= 16, Int(count) <= bytes.count / 48 else { throw r.problem("implausible counts") }
+        guard level <= 16, Int(count) <= bytes.count / 48, level == 0 || count > 0 else {
+            throw r.problem("implausible counts")
+        }
         var offsets = [UInt32]()
         offsets.reserveCapacity(Int(count))
         var previous: ArraySlice<UInt8> = []
@@ -47,7 +49,10 @@ package struct TreeNode: Sendable {
             guard previous.lexicographicallyPrecedes(item.name) else { throw r.problem("names out of order") }
             previous = item.name
             let f = sums.files.addingReportingOverflow(item.files), s = sums.size.addingReportingOverflow(item.size)
-            guard !f.overflow, !s.overflow else { throw r.problem("counts overflow") }
+            // Sums are of numbers that fit a signed integer, so later arithmetic on them cannot trap.
+            guard !f.overflow, !s.overflow, f.partialValue <= maximumTotal, s.partialValue <= maximumTotal else {
+                throw r.problem("counts overflow")
+            }
             sums = (f.partialValue, s.partialValue)
         }
         guard r.remaining == 0 else { throw r.problem("bytes after the last item") }
@@ -68,7 +73,7 @@ package struct TreeNode: Sendable {
         try r.expect([0, 0, 0, 0], "reserved bytes set")
         let size = try r.integer(UInt64.self)
         let files = try r.integer(UInt64.self)
-        let content = try r.digest()
+        _ = try r.digest()
         guard flags <= 1, mode <= 0o777, nanoseconds < 1_000_000_000 else { throw r.problem("field out of range") }
         if flags == 1 { _ = try r.digest() }
         let name = try r.take(nameLength)
@@ -83,9 +88,8 @@ package struct TreeNode: Sendable {
             return (name, files, size)
         case .symlink:
             guard (1...4095).contains(targetLength), flags == 0, size == UInt64(targetLength), !target.contains(0),
-                files == 0
+                files == 0, mode == 0o777
             else { throw r.problem("bad symlink") }
-            _ = content
             return (name, 1, 0)
         }
     }

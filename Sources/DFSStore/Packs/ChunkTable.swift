@@ -13,21 +13,15 @@ final class ChunkTable: Sendable {
     init(index: Index) { self.index = index }
 
     struct Place: Sendable, Equatable {
-        let pack: UInt32
+        let pack: PackID
         let item: PackItem
     }
 
     // MARK: Packs
 
-    /// The number this host gave to a pack; `nil` when its table was not taken in.
-    func number(of pack: PackID) throws(DFSError) -> UInt32? {
-        try index.read { t throws(DFSError) in Self.number(try t.get("packs", Self.idKey(pack))) }
-    }
-
-    func pack(_ number: UInt32) throws(DFSError) -> PackID? {
-        try index.read { t throws(DFSError) in
-            try t.get("packs", Self.numberKey(number)).flatMap { Digest(bytes: $0) }.map { PackID($0) }
-        }
+    /// Whether the table of a pack was taken in.
+    func knows(_ pack: PackID) throws(DFSError) -> Bool {
+        try index.read { t throws(DFSError) in try t.get("packs", Self.idKey(pack)) != nil }
     }
 
     func packs() throws(DFSError) -> [PackID] {
@@ -66,9 +60,13 @@ final class ChunkTable: Sendable {
 
     func place(of digest: Digest) throws(DFSError) -> Place? {
         try index.read { t throws(DFSError) in
-            try t.withValue("chunks", digest.bytes) { (value) throws(DFSError) in
+            let found = try t.withValue("chunks", digest.bytes) { (value) throws(DFSError) in
                 value.flatMap { Self.decode($0, digest) }
             }
+            // Numbers are those of this snapshot of the index: it may be emptied and filled anew at any time.
+            guard let found, let id = try t.get("packs", Self.numberKey(found.pack)).flatMap({ Digest(bytes: $0) })
+            else { return nil }
+            return Place(pack: PackID(id), item: found.item)
         }
     }
 
@@ -82,14 +80,13 @@ final class ChunkTable: Sendable {
         return out
     }
 
-    private static func decode(_ b: UnsafeRawBufferPointer, _ digest: Digest) -> Place? {
+    private static func decode(_ b: UnsafeRawBufferPointer, _ digest: Digest) -> (pack: UInt32, item: PackItem)? {
         guard b.count == 21, let codec = PackItem.Codec(rawValue: b[20]) else { return nil }
-        return Place(
-            pack: UInt32(bigEndian: b.loadUnaligned(as: UInt32.self)),
-            item: PackItem(
-                digest: digest, offset: UInt64(littleEndian: b.loadUnaligned(fromByteOffset: 4, as: UInt64.self)),
-                storedLength: UInt32(littleEndian: b.loadUnaligned(fromByteOffset: 12, as: UInt32.self)),
-                length: UInt32(littleEndian: b.loadUnaligned(fromByteOffset: 16, as: UInt32.self)), codec: codec))
+        let item = PackItem(
+            digest: digest, offset: UInt64(littleEndian: b.loadUnaligned(fromByteOffset: 4, as: UInt64.self)),
+            storedLength: UInt32(littleEndian: b.loadUnaligned(fromByteOffset: 12, as: UInt32.self)),
+            length: UInt32(littleEndian: b.loadUnaligned(fromByteOffset: 16, as: UInt32.self)), codec: codec)
+        return (UInt32(bigEndian: b.loadUnaligned(as: UInt32.self)), item)
     }
 
     private static func bigEndian(_ n: UInt32) -> [UInt8] {

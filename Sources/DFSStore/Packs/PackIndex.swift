@@ -95,16 +95,19 @@ package struct PackIndex: Sendable {
     private func checkItems(_ r: BinaryReader) throws(DFSError) {
         var ranges = [(UInt64, UInt64)]()
         ranges.reserveCapacity(count)
-        var previous: Digest?
+        var previous: PackItem?
         for i in 0..<count {
             let at = Self.headerLength + i * Self.itemLength
             let item = self[i]
             guard PackItem.Codec(rawValue: bytes[at + 48]) != nil, bytes[at + 49..<at + 56].allSatisfy({ $0 == 0 })
             else { throw r.problem("unknown codec") }
-            if let previous, item.digest < previous || (item.digest == previous && kind != .singleFile) {
-                throw r.problem("digests out of order")
+            if let previous {
+                let isRepeated = item.digest == previous.digest
+                guard
+                    previous.digest < item.digest || isRepeated && kind == .singleFile && previous.offset < item.offset
+                else { throw r.problem("digests out of order") }
             }
-            previous = item.digest
+            previous = item
             let end = item.offset.addingReportingOverflow(UInt64(item.storedLength))
             guard !end.overflow, end.partialValue <= packLength, item.length <= 1 << 30,
                 item.codec == .zstd || item.length == item.storedLength
@@ -113,6 +116,29 @@ package struct PackIndex: Sendable {
         }
         ranges.sort { $0.0 < $1.0 }
         for (a, b) in zip(ranges, ranges.dropFirst()) where a.1 > b.0 { throw r.problem("items overlap") }
+        try checkKind(ranges, r)
+    }
+
+    /// What is demanded of each kind of pack; `ranges` are those of the items, in order.
+    private func checkKind(_ ranges: [(UInt64, UInt64)], _ r: BinaryReader) throws(DFSError) {
+        let codec: PackItem.Codec
+        switch kind {
+        case .shared:
+            let hasExtent = (0..<count).contains { self[$0].codec == .raw && self[$0].storedLength >= 4096 }
+            if hasExtent, packLength % 4096 != 0 { throw r.problem("length is no multiple of 4,096") }
+            return
+        case .singleFile: codec = .raw
+        case .metadata: codec = .zstd
+        }
+        guard (0..<count).allSatisfy({ self[$0].codec == codec }) else {
+            throw r.problem("codec of another kind of pack")
+        }
+        var end: UInt64 = 0
+        for range in ranges {
+            guard range.0 == end else { throw r.problem("a gap between items") }
+            end = range.1
+        }
+        guard end == packLength else { throw r.problem("items do not reach the end") }
     }
 
     package subscript(i: Int) -> PackItem {

@@ -13,24 +13,24 @@ final class Buffer: @unchecked Sendable {
     func bytes(_ count: Int) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: raw[..<count]) }
 
     /// Reads a file that must have exactly `size` bytes.
-    func fill(from file: OwnedDescriptor, size: Int, name: [UInt8]) throws(DFSError) {
-        let got = try read(from: file, at: 0, into: 0..<size, name)
+    func fill(from file: OwnedDescriptor, size: Int, _ path: () -> String) throws(DFSError) {
+        let got = try read(from: file, at: 0, into: 0..<size, path)
         var extra: UInt8 = 0
         let more =
             got == size
-            ? try System.call("cannot read \(NameText.display(name))", fault: "read") {
+            ? try System.call("cannot read \(path())", fault: "read") {
                 pread(file.raw, &extra, 1, off_t(size))
             } : 0
-        guard got == size, more == 0 else { throw Self.changed(name) }
+        guard got == size, more == 0 else { throw Self.changed(path()) }
     }
 
     /// Reads up to `range.count` bytes; fewer only at the end of the file.
-    func read(from file: OwnedDescriptor, at offset: UInt64, into range: Range<Int>, _ name: [UInt8]) throws(DFSError)
-        -> Int
-    {
+    func read(
+        from file: OwnedDescriptor, at offset: UInt64, into range: Range<Int>, _ path: () -> String
+    ) throws(DFSError) -> Int {
         var done = 0
         while done < range.count {
-            let n = try System.call("cannot read \(NameText.display(name))", fault: "read") {
+            let n = try System.call("cannot read \(path())", fault: "read") {
                 pread(
                     file.raw, raw.baseAddress! + range.lowerBound + done, range.count - done,
                     off_t(offset) + off_t(done))
@@ -41,9 +41,9 @@ final class Buffer: @unchecked Sendable {
         return done
     }
 
-    static func changed(_ name: [UInt8]) -> DFSError {
+    static func changed(_ path: String) -> DFSError {
         DFSError(
-            .refused, "\(NameText.display(name)) changed while it was read", cause: "something is writing to it",
+            .refused, "\(path) changed while it was read", cause: "something is writing to it",
             hint: "stop the writer, then commit again")
     }
 }

@@ -11,13 +11,16 @@ package final class Lane {
     let writer: StoreWriter
     private var aligned: PackWriter?
     private var tight: PackWriter?
-    private var small: Buffer
+    private let small: Buffer
+    /// For files of several chunks, as large as the last one needed; larger ones than `keptBuffer` get their own.
+    private var medium: Buffer?
+    private static let keptBuffer = 8 << 20
     /// Where the raw chunk that was written last ends: in its pack and in its file.
     private var run: (packEnd: UInt64, fileEnd: UInt64)?
 
     init(writer: StoreWriter) {
         self.writer = writer
-        small = Buffer(count: 1 << 18)
+        small = Buffer(count: writer.store.parameters.chunk.maximum)
     }
 
     /// What a file became.
@@ -31,27 +34,22 @@ package final class Lane {
 
     /// Reads an open regular file from its start and stores what is not stored yet.
     ///
-    /// `size` is what fstat said. Throws `.refused` when the file ends elsewhere: it is being written.
-    package func store(_ file: OwnedDescriptor, size: UInt64, name: [UInt8]) throws(DFSError) -> Stored {
-        if size <= UInt64(parameters.chunk.maximum) { return try storeSmall(file, size: Int(size), name) }
-        if size < parameters.singleFile { return try storeMedium(file, size: Int(size), name) }
+    /// `size` is what fstat said, `path` what errors call the file. Throws `.refused` when the file ends elsewhere: it is
+    /// being written.
+    package func store(
+        _ file: OwnedDescriptor, size: UInt64, path: @escaping @Sendable () -> String
+    ) throws(DFSError) -> Stored {
+        if size <= UInt64(parameters.chunk.maximum) { return try storeSmall(file, size: Int(size), path) }
+        if size < parameters.singleFile { return try storeMedium(file, size: Int(size), path) }
         return try writer.largeFile.hold { () throws(DFSError) in
-            try LargeFile(lane: self, file: file, size: size, name: name).store()
-        }
-    }
-
-    /// Stores bytes that are in memory as a file.
-    package func store(_ bytes: [UInt8]) throws(DFSError) -> Stored {
-        try withBytes(of: bytes) { (buffer) throws(DFSError) in
-            if buffer.count <= parameters.chunk.maximum { return try storeChunkFile(buffer) }
-            return try storeExtent(buffer)
+            try LargeFile(lane: self, file: file, size: size, path: path).store()
         }
     }
 
     // MARK: Small and medium files
 
-    private func storeSmall(_ file: OwnedDescriptor, size: Int, _ name: [UInt8]) throws(DFSError) -> Stored {
-        try small.fill(from: file, size: size, name: name)
+    private func storeSmall(_ file: OwnedDescriptor, size: Int, _ path: () -> String) throws(DFSError) -> Stored {
+        try small.fill(from: file, size: size, path)
         return try storeChunkFile(small.bytes(size))
     }
 
@@ -76,9 +74,11 @@ package final class Lane {
         return stored
     }
 
-    private func storeMedium(_ file: OwnedDescriptor, size: Int, _ name: [UInt8]) throws(DFSError) -> Stored {
-        let buffer = Buffer(count: size)
-        try buffer.fill(from: file, size: size, name: name)
+    private func storeMedium(_ file: OwnedDescriptor, size: Int, _ path: () -> String) throws(DFSError) -> Stored {
+        let buffer: Buffer
+        if let medium, medium.raw.count >= size { buffer = medium } else { buffer = Buffer(count: size) }
+        if size <= Self.keptBuffer { medium = buffer }
+        try buffer.fill(from: file, size: size, path)
         return try storeExtent(buffer.bytes(size))
     }
 
@@ -99,6 +99,8 @@ package final class Lane {
         let recipe = Recipe(size: UInt64(bytes.count), content: content, chunks: chunks)
         let compress = Zstd.isWorthwhile(bytes, percent: parameters.zstdSaves)
         beginFile()
+        // The chunks of a raw file lie one after the other, in one pack.
+        if !compress { _ = try alignedPack(toAdd: bytes.count) }
         for (chunk, range) in zip(chunks, ranges) where try writer.claim(chunk.id.digest) == .new {
             let piece = UnsafeRawBufferPointer(rebasing: bytes[range])
             try append(piece, chunk.id.digest, fileOffset: UInt64(range.lowerBound), compress: compress)
@@ -115,8 +117,9 @@ package final class Lane {
         if compress, let frame = try compressed(bytes) {
             return try appendTight(frame, digest, length: bytes.count)
         }
-        let pack = try alignedPack(toAdd: bytes.count)
-        if run?.packEnd != pack.length || run?.fileEnd != fileOffset {
+        let isContinued = run != nil && run?.packEnd == aligned?.length && run?.fileEnd == fileOffset
+        let pack = try alignedPack(toAdd: isContinued ? 0 : bytes.count)
+        if !isContinued || run?.packEnd != pack.length {
             // A mapped range must be followed by zeros, so what came before ends at a boundary.
             try pack.pad()
             try pack.pad(to: fileOffset % 4096)

@@ -15,28 +15,25 @@ final class LargeFile {
     private let lane: Lane
     private let file: OwnedDescriptor
     private let size: UInt64
-    private let name: [UInt8]
+    private let path: @Sendable () -> String
     private let chunker: Chunker
-    private var claimed = [Digest]()
     private var single: PackWriter?
 
     private static let windowBytes = 8 << 20
 
-    init(lane: Lane, file: OwnedDescriptor, size: UInt64, name: [UInt8]) {
+    init(lane: Lane, file: OwnedDescriptor, size: UInt64, path: @escaping @Sendable () -> String) {
         self.lane = lane
         self.file = file
         self.size = size
-        self.name = name
+        self.path = path
         chunker = Chunker(lane.parameters.chunking(for: size))
     }
 
     func store() throws(DFSError) -> Lane.Stored {
         let form: Form = try isCompressible() ? .compressed : .singleFile
         if let stored = try attempt(form) { return stored }
-        lane.writer.unclaim(claimed)
-        claimed = []
         single = nil
-        guard let stored = try attempt(.raw) else { throw Buffer.changed(name) }
+        guard let stored = try attempt(.raw) else { throw Buffer.changed(path()) }
         return stored
     }
 
@@ -46,7 +43,7 @@ final class LargeFile {
         var worthwhile = 0
         for i in 0..<4 {
             let offset = size / 4 * UInt64(i)
-            let n = try sample.read(from: file, at: offset, into: 0..<sample.raw.count, name)
+            let n = try sample.read(from: file, at: offset, into: 0..<sample.raw.count, path)
             if Zstd.isWorthwhile(sample.bytes(n), percent: lane.parameters.zstdSaves) { worthwhile += 1 }
         }
         return worthwhile >= 2
@@ -91,7 +88,7 @@ final class LargeFile {
                 for (i, cut) in window.cuts.enumerated() {
                     chunks.append(Recipe.Chunk(id: ChunkID(window.digests[i]), length: UInt32(cut.count)))
                 }
-                if form == .singleFile, try meetsKnownChunk(window) { return nil }
+                if form == .singleFile, try meetsStoredChunk(window) { return nil }
             }
             previous = current
             current = next
@@ -154,8 +151,8 @@ final class LargeFile {
         }
         let wanted = Int(min(UInt64(capacity), size - offset))
         let got = try window.buffer.read(
-            from: file, at: offset + UInt64(carried), into: carried..<wanted, name)
-        guard carried + got == wanted else { throw Buffer.changed(name) }
+            from: file, at: offset + UInt64(carried), into: carried..<wanted, path)
+        guard carried + got == wanted else { throw Buffer.changed(path()) }
         window.filled = wanted
         let isFinal = offset + UInt64(wanted) == size
         while window.end < wanted {
@@ -178,14 +175,10 @@ final class LargeFile {
         }
     }
 
-    private func meetsKnownChunk(_ window: Window) throws(DFSError) -> Bool {
-        for i in window.cuts.indices {
-            switch try lane.writer.claim(window.digests[i]) {
-            case .new: claimed.append(window.digests[i])
-            case .known: return true
-            case .own: break
-            }
-        }
+    /// Asks without claiming: what goes into a pack of its own is stored only when that pack is finished, and until then
+    /// the file may turn out to be another one.
+    private func meetsStoredChunk(_ window: Window) throws(DFSError) -> Bool {
+        for i in window.cuts.indices where try lane.writer.holds(window.digests[i]) { return true }
         return false
     }
 
@@ -195,7 +188,6 @@ final class LargeFile {
             for (i, cut) in window.cuts.enumerated() {
                 single.note(window.digests[i], storedLength: cut.count, length: cut.count, codec: .raw)
                 try single.write(window.piece(i))
-                lane.note(cut.count)
             }
             return
         }
@@ -213,10 +205,15 @@ final class LargeFile {
     private func finish(_ form: Form, content: ContentDigest, _ chunks: [Recipe.Chunk]) throws(DFSError) -> Lane.Stored
     {
         var extra: UInt8 = 0
-        guard try System.call("cannot read", { pread(file.raw, &extra, 1, off_t(size)) }) == 0 else {
-            throw Buffer.changed(name)
+        guard try System.call("cannot read \(path())", { pread(file.raw, &extra, 1, off_t(size)) }) == 0 else {
+            throw Buffer.changed(path())
         }
-        if let single { lane.writer.note(finished: try single.finish()) }
+        if let single {
+            lane.writer.note(finished: try single.finish())
+            for chunk in chunks {
+                if try lane.writer.claim(chunk.id.digest) == .new { lane.note(Int(chunk.length)) }
+            }
+        }
         single = nil
         let recipe = Recipe(size: size, content: content, chunks: chunks)
         return Lane.Stored(content: content, size: size, recipe: try lane.writer.put(recipe.encode()))

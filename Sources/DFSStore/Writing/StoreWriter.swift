@@ -23,7 +23,8 @@ package final class StoreWriter: Sendable {
 
     private static let shards = 64
     private let claimed: [Shard]
-    private let usedPacks = Mutex<Set<UInt32>>([])
+    private let usedPacks = Mutex<Set<PackID>>([])
+    private let isAbandoned = Atomic<Bool>(false)
     private let metadata: MetadataPack
     private let finished = Mutex<[PackIndex]>([])
     /// One large file at a time: each uses all cores and some windows of memory.
@@ -50,6 +51,9 @@ package final class StoreWriter: Sendable {
     private func shard(of digest: Digest) -> Shard { claimed[Int(digest.words.0 % UInt64(Self.shards))] }
 
     func claim(_ digest: Digest) throws(DFSError) -> Claim {
+        guard !isAbandoned.load(ordering: .relaxed) else {
+            throw DFSError(.operational, "cannot go on storing", cause: "an earlier part of it failed")
+        }
         let shard = shard(of: digest)
         if shard.digests.withLock({ $0.contains(digest) }) { return .own }
         if let place = try store.table.place(of: digest) {
@@ -59,13 +63,13 @@ package final class StoreWriter: Sendable {
         return shard.digests.withLock { $0.insert(digest).inserted } ? .new : .own
     }
 
-    func unclaim(_ digests: [Digest]) {
-        for digest in digests {
-            shard(of: digest).digests.withLock { _ = $0.remove(digest) }
-        }
+    /// Whether the store or this writer has it.
+    func holds(_ digest: Digest) throws(DFSError) -> Bool {
+        if shard(of: digest).digests.withLock({ $0.contains(digest) }) { return true }
+        return try store.table.place(of: digest) != nil
     }
 
-    private func noteUse(of pack: UInt32) { usedPacks.withLock { _ = $0.insert(pack) } }
+    private func noteUse(of pack: PackID) { usedPacks.withLock { _ = $0.insert(pack) } }
 
     /// Says that content stored before is referred to again; `false` when it is not there.
     package func use(_ digest: Digest) throws(DFSError) -> Bool {
@@ -89,12 +93,14 @@ package final class StoreWriter: Sendable {
     package func put(_ json: JSONValue) throws(DFSError) -> ObjectAddress { try put(json.canonicalBytes) }
 
     /// Stores an object into this writer's own metadata pack even when it is known elsewhere, so that the entry's pack
-    /// alone is enough to read it.
-    private func putHere(_ object: [UInt8]) throws(DFSError) -> ObjectAddress {
+    /// alone is enough to read it: records, texts and pack sets.
+    package func putHere(_ object: [UInt8]) throws(DFSError) -> ObjectAddress {
         let digest = Digest.of(object)
         try metadata.append(object, digest)
         return ObjectAddress(digest)
     }
+
+    package func putHere(_ json: JSONValue) throws(DFSError) -> ObjectAddress { try putHere(json.canonicalBytes) }
 
     // MARK: Finishing
 
@@ -113,16 +119,28 @@ package final class StoreWriter: Sendable {
     ///
     /// `base` is the pack set of the content that this one extends and the metadata pack written with it.
     package func finish(base: (packs: ObjectAddress, pack: PackID)?) throws(DFSError) -> Finished {
-        var added = Set<PackID>()
-        for number in usedPacks.withLock({ $0 }) {
-            if let pack = try store.packID(number) { added.insert(pack) }
-        }
+        var added = usedPacks.withLock { $0 }
         let content = finished.withLock { $0 }
         for table in content { added.insert(table.id) }
         if let base { added.insert(base.pack) }
         let set = try putHere(PackSet(base: base?.packs, added: added).encode())
         let last = try metadata.finish()
+        note(finished: last)
         return Finished(packs: set, pack: last.id, tables: content + [last])
+    }
+
+    /// Gives up, when no entry names anything of this writer: removes the packs that it has published, and refuses to
+    /// store more, since what its lanes had claimed may never have been written. Best effort: what stays is garbage.
+    package func abandon() {
+        isAbandoned.store(true, ordering: .relaxed)
+        let packs = finished.withLock { finished in
+            defer { finished = [] }
+            return finished
+        }
+        for pack in packs {
+            try? store.backend.remove(PackIndex.indexKey(pack.id))
+            try? store.backend.remove(PackIndex.packKey(pack.id))
+        }
     }
 }
 
