@@ -143,6 +143,7 @@ package final class Ledger: Sendable {
                 let entry = try entry(of: all, after: state, reading: reading, signer: signer)
                 let bytes = entry.encoded
                 let next = try rehearse(entry, bytes: bytes, on: state)
+                try settlePredecessor(of: entry.sequence)
                 if try backend.putIfAbsent(EntryKey.path(entry.sequence), bytes) {
                     adopt(next)
                     return entry
@@ -150,6 +151,13 @@ package final class Ledger: Sendable {
                 race.lost(entry.sequence)
             }
         }
+    }
+
+    /// An entry that begins a folder must not outlive its predecessor in the folder before, whose writer may not have come
+    /// to make that folder durable: putting the same bytes again does.
+    private func settlePredecessor(of sequence: UInt64) throws(DFSError) {
+        guard sequence > 1, sequence % EntryKey.perFolder == 0, let before = try bytes(of: sequence - 1) else { return }
+        _ = try backend.putIfAbsent(EntryKey.path(sequence - 1), before)
     }
 
     private func introductions(of signer: any Signer, to state: LedgerState) throws(DFSError) -> [LedgerEvent] {

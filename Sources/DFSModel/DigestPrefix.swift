@@ -5,9 +5,6 @@ package struct DigestPrefix: Hashable, Sendable {
     /// The digits, lowercase.
     package let digits: String
 
-    /// Fewer digits than this are refused in references.
-    package static let minimumLength = 8
-
     /// Reads 1 to 64 hexadecimal digits, with or without `sha256:`; `nil` for anything else.
     package init?(_ text: some StringProtocol) {
         let digits = (text.hasPrefix("sha256:") ? String(text.dropFirst(7)) : String(text)).lowercased()

@@ -47,9 +47,6 @@ package final class ObjectStore: Sendable {
 
     package func chunk(_ id: ChunkID) throws(DFSError) -> [UInt8] { try load(id.digest, what: "a chunk") }
 
-    /// Whether the bytes can be found. Reads no content.
-    package func contains(_ digest: Digest) throws(DFSError) -> Bool { try find(digest) != nil }
-
     /// The pack and the place in it; looks into the packs' own tables when the index does not know.
     package func find(_ digest: Digest) throws(DFSError) -> (pack: PackID, item: PackItem)? {
         if let place = try table.place(of: digest) { return (place.pack, place.item) }

@@ -147,4 +147,46 @@ import Testing
         try sandbox.expect(64, "ls", "faces/../..")
         try sandbox.expect(11, "ls", "faces@2999-01-01")
     }
+
+    /// Every fsync of a commit fails once: the command fails, nothing is acknowledged, and the next one works.
+    @Test func aFailedSynchronisationIsNeverAcknowledged() throws {
+        try sandbox.commitTwice()
+        var failures = 0
+        for call in 1...40 {
+            try sandbox.write("round \(call)\n", to: "work/src/a.txt")
+            let result = try sandbox.spawn(
+                ["commit", "faces", "src"].map { Array($0.utf8) }, variables: ["DFS_FAULT": "fsync:\(call):\(EIO)"]
+            ).wait()
+            if result.code == 0 { break }
+            failures += 1
+            #expect(result.code == 2 && result.errorText.hasPrefix("error: cannot fsync"), "\(result.errorText)")
+            try sandbox.expect(0, "verify", "--data")
+        }
+        // Packs, tables, entry, and the folder of each.
+        #expect((6..<40).contains(failures))
+        try sandbox.expect(0, "commit", "faces", "src")
+        try sandbox.expect(0, "verify", "--data")
+    }
+
+    /// NFS knows no rename that does not replace.
+    @Test func packsArePublishedWithoutSuchARename() throws {
+        try sandbox.commitTwice()
+        try sandbox.write("changed\n", to: "work/src/a.txt")
+        let result = try sandbox.spawn(
+            ["commit", "faces", "src"].map { Array($0.utf8) }, variables: ["DFS_FAULT": "rename:1:\(EINVAL)"]
+        ).wait()
+        #expect(result.code == 0, "\(result.errorText)")
+        try sandbox.expect(0, "verify", "--data")
+        #expect(try DirectoryListing.names(of: sandbox.store + "/tmp").isEmpty)
+    }
+
+    @Test func anInterruptedInitCanBeRepeated() throws {
+        let store = sandbox.root + "/new"
+        let killed = try sandbox.spawn(
+            ["init", store].map { Array($0.utf8) }, variables: ["DFS_FAULT": "link:2:kill"]
+        ).wait()
+        #expect(killed.code == 137 && Files.isDirectory(store))
+        try sandbox.expect(0, "init", store)
+        try sandbox.expect(0, "--store", store, "ls")
+    }
 }

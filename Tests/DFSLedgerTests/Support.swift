@@ -172,8 +172,7 @@ extension RecordReference {
 extension RunInput {
     static func faces(_ version: Int, key: String = "faces") -> RunInput {
         RunInput(
-            key: key, dataset: "faces", version: version, content: TreeReference.some("faces v\(version)").content,
-            path: "/mnt/faces")
+            key: key, dataset: "faces", version: version, content: TreeReference.some("faces v\(version)").content)
     }
 }
 

@@ -41,7 +41,7 @@ struct RunReport: Report {
         fields += ResultFields.cells(record["result"])
         fields.append(("command", .text(facts.command)))
         for input in run.data {
-            let place = input.path.map { ", also at \($0)" } ?? ""
+            let place = facts.text["data-paths"]?[input.key]?.string.map { ", also at \($0)" } ?? ""
             fields.append(
                 (
                     "data/\(input.key)",

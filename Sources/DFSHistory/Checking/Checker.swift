@@ -61,7 +61,9 @@ package final class Checker: Sendable {
         report.bytes = packChecker.bytes.current
         var trees = TreeCheck(
             repository: repository, damaged: Set(findings.flatMap(\.damaged)), files: files)
-        for subject in subjects(state) { trees.check(subject.tree, subject.name) }
+        for subject in subjects(state) {
+            trees.check(subject.tree, subject.name, packs: try? repository.packs(of: subject.record))
+        }
         report.objects = trees.objects
         for finding in findings {
             report.problems.append(Problem(what: finding.what, affects: trees.affected(by: finding.damaged)))
@@ -103,21 +105,25 @@ package final class Checker: Sendable {
         return Set(set.added).union([mark.pack])
     }
 
-    private func subjects(_ state: LedgerState) -> [(tree: TreeReference, name: String)] {
-        var out = [(tree: TreeReference, name: String)]()
+    private typealias Subject = (tree: TreeReference, name: String, record: RecordReference)
+
+    private func subjects(_ state: LedgerState) -> [Subject] {
+        var out = [Subject]()
         for name in state.datasetNames {
             for version in state.datasets[name]?.versions ?? [] {
-                out.append((version.tree, "\(name)@v\(version.number)"))
+                out.append((version.tree, "\(name)@v\(version.number)", version.record))
             }
         }
         for name in state.projectNames {
             for snapshot in state.projects[name]?.snapshots ?? [] {
-                out.append((snapshot.tree, "code:\(name)@\(snapshot.id)"))
+                out.append((snapshot.tree, "code:\(name)@\(snapshot.id)", snapshot.record))
             }
         }
         for run in state.runs {
-            let parts = [("outputs", run.end?.outputs), ("work", run.end?.work), ("logs", run.end?.logs)]
-            for (part, tree) in parts { if let tree { out.append((tree, "run:\(run.id)/\(part)")) } }
+            guard let end = run.end else { continue }
+            for (part, tree) in [("outputs", end.outputs), ("work", end.work), ("logs", end.logs)] {
+                if let tree { out.append((tree, "run:\(run.id)/\(part)", end.record)) }
+            }
         }
         return out
     }

@@ -18,6 +18,8 @@ package final class Repository: Sendable {
     package let ledger: Ledger
     package let index: Index
     private let refreshing = Lock()
+    /// Sets with their bases, so that a history of many versions is not walked for each of them.
+    private let packSets = BoundedCache<ObjectAddress, Set<PackID>>(limit: 1 << 18)
 
     package var root: String { backend.root }
     package var id: StoreID { description.store }
@@ -208,7 +210,12 @@ package final class Repository: Sendable {
         var chain = [PackSet]()
         var next: ObjectAddress? = record.packs
         var seen = Set<ObjectAddress>()
+        var packs = Set<PackID>()
         while let address = next {
+            if let known = packSets[address] {
+                packs = known
+                break
+            }
             guard seen.insert(address).inserted else {
                 throw DFSError(.corrupt, "pack set \(address) is its own base", hint: "dfs verify")
             }
@@ -216,11 +223,11 @@ package final class Repository: Sendable {
             chain.append(set)
             next = set.base
         }
-        var packs = Set<PackID>()
         for set in chain.reversed() {
             packs.formUnion(set.added)
             packs.subtract(set.removed)
         }
+        packSets.insert(packs, for: record.packs, cost: packs.count + 8)
         packs.insert(record.pack)
         return packs
     }

@@ -52,6 +52,15 @@ package final class TreeReader: Sendable {
         return out
     }
 
+    /// The addresses of all nodes of one directory: its root and what that is cut into.
+    package func nodes(of directory: ObjectAddress) throws(DFSError) -> [ObjectAddress] {
+        let node = try node(directory)
+        guard node.level > 0 else { return [directory] }
+        var out = [directory]
+        for i in 0..<node.count { out += try nodes(of: try checkedChild(node, i).address) }
+        return out
+    }
+
     package func entry(named name: [UInt8], in directory: ObjectAddress) throws(DFSError) -> TreeEntry? {
         var node = try node(directory)
         while node.level > 0 {

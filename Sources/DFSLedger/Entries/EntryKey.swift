@@ -8,6 +8,8 @@ package enum EntryKey {
     }
 
     package static let folder = "ledger/"
+    /// Entries whose numbers differ in the last three digits only share a folder.
+    static let perFolder: UInt64 = 1000
 
     /// The sequence number that `path` stands for; `nil` when it is no entry's path.
     package static func sequence(_ path: String) -> UInt64? {

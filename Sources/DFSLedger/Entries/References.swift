@@ -51,15 +51,12 @@ package struct RunInput: Sendable, Hashable {
     package let dataset: String
     package let version: Int
     package let content: ContentDigest
-    /// Where it appears besides, in the form of `NameText`.
-    package let path: String?
 
-    package init(key: String, dataset: String, version: Int, content: ContentDigest, path: String? = nil) {
+    package init(key: String, dataset: String, version: Int, content: ContentDigest) {
         self.key = key
         self.dataset = dataset
         self.version = version
         self.content = content
-        self.path = path
     }
 
     init(_ fields: JSONFields) throws(DFSError) {
@@ -67,16 +64,13 @@ package struct RunInput: Sendable, Hashable {
         dataset = try fields.text("dataset")
         version = try fields.number("version")
         content = ContentDigest(try fields.digest("content"))
-        path = try fields.optionalText("path")
     }
 
     var json: JSONValue {
-        var members: [String: JSONValue] = [
+        [
             "key": .string(key), "dataset": .string(dataset), "version": .integer(Int64(version)),
             "content": .string(content.digest.text),
         ]
-        if let path { members["path"] = .string(path) }
-        return .object(members)
     }
 }
 

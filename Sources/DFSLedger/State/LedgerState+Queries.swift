@@ -54,10 +54,6 @@ extension LedgerState {
 
     package var projectNames: [String] { projects.keys.sorted() }
 
-    package func projectNames(at time: Timestamp) -> [String] {
-        projects.values.filter { $0.snapshot(at: time) != nil }.map(\.name).sorted()
-    }
-
     package func run(_ id: RunID) -> RunRecord? { runPositions[id].map { runs[$0] } }
 
     /// Runs started at `time` or before, in order.

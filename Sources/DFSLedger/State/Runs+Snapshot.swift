@@ -6,7 +6,6 @@ extension RunInput: SnapshotCodable {
         writer.text(dataset)
         writer.integer(UInt64(version))
         writer.digest(content.digest)
-        writer.optionalText(path)
     }
 
     init(from reader: inout SnapshotReader) throws(DFSError) {
@@ -14,7 +13,6 @@ extension RunInput: SnapshotCodable {
         dataset = try reader.text()
         version = try reader.number()
         content = ContentDigest(try reader.digest())
-        path = try reader.optionalText()
     }
 }
 
