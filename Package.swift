@@ -44,13 +44,13 @@ let package = Package(
         library("DFSSystem", ["DFSModel", "CLinux"]),
 
         // Storage.
-        library("DFSChunking", ["DFSModel", "CZstd", "CLinux", crypto]),
+        library("DFSChunking", ["DFSModel", "CZstd", crypto]),
         library("DFSIndex", ["DFSModel", "DFSSystem", "CLMDB"]),
         library("DFSRemote", ["DFSModel", "DFSSystem"]),
         library("DFSStore", ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote"]),
 
         // Domain.
-        library("DFSLedger", ["DFSModel", "DFSSystem", "DFSRemote", "DFSIndex", crypto]),
+        library("DFSLedger", ["DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", crypto]),
         library(
             "DFSHistory",
             ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSLedger"]),
@@ -84,7 +84,7 @@ let package = Package(
         tests(
             "DFSStoreTests",
             ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSTestSupport"]),
-        tests("DFSLedgerTests", ["DFSModel", "DFSSystem", "DFSRemote", "DFSIndex", "DFSLedger", "DFSTestSupport"]),
+        tests("DFSLedgerTests", ["DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSLedger", "DFSTestSupport"]),
         tests(
             "DFSHistoryTests",
             [

@@ -30,10 +30,6 @@ int clinux_clone_file(int target, int source) { return ioctl(target, FICLONE, so
 int clinux_start_writeback(int fd, int64_t offset, int64_t length) {
     return sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE);
 }
-int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, uint64_t length) {
-    off_t in = source_offset, out = target_offset;
-    return copy_file_range(source, &in, target, &out, length, 0);
-}
 
 void clinux_map_large_blocks(int threshold) { mallopt(M_MMAP_THRESHOLD, threshold); }
 
@@ -56,13 +52,6 @@ int clinux_wtermsig(int status) { return WTERMSIG(status); }
 const char *clinux_dirent_name(const struct dirent *entry) { return entry->d_name; }
 unsigned char clinux_dirent_type(const struct dirent *entry) { return entry->d_type; }
 
-int clinux_clock_synchronised(void) {
-    struct timex state = {.modes = 0};
-    int answer = adjtimex(&state);
-    if (answer < 0) return -1;
-    return answer != TIME_ERROR && !(state.status & STA_UNSYNC);
-}
-
 long clinux_filesystem_type(const char *path) {
     struct statfs s;
     return statfs(path, &s) == 0 ? (long)(unsigned long)(unsigned)s.f_type : -1;
@@ -70,7 +59,6 @@ long clinux_filesystem_type(const char *path) {
 
 const int clinux_O_PATH = O_PATH;
 
-#include <sys/timex.h>
 int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximum_error_microseconds) {
     struct timex t = {0};
     int state = adjtimex(&t);

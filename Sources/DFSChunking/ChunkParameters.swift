@@ -16,9 +16,9 @@ package struct ChunkParameters: Sendable, Equatable {
     /// What a new store uses from 1 GiB up, so that an index stays small.
     package static let large = ChunkParameters(minimum: 64 << 10, average: 256 << 10, maximum: 1 << 20)
 
-    /// Whether a store may have these: at least 64 bytes, in order, the average a power of two, at most 1 GiB.
+    /// Whether a store may have these: at least 64 bytes, in order, the average a power of two, at most 16 MiB.
     package var isValid: Bool {
-        minimum >= 64 && minimum <= average && average <= maximum && maximum <= 1 << 30
+        minimum >= 64 && minimum < average && average < maximum && maximum <= 16 << 20
             && average.nonzeroBitCount == 1
     }
 }

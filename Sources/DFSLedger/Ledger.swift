@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSModel
 import DFSRemote
 import DFSSystem
@@ -49,7 +50,7 @@ package final class Ledger: Sendable {
             try anchor(&known)
             while let bytes = try bytes(of: known.state.head.sequence + 1) {
                 let entry = try parse(bytes, sequence: known.state.head.sequence + 1)
-                try known.state.apply(entry, fileDigest: .sha256(bytes), signatures: signatures)
+                try known.state.apply(entry, fileDigest: .of(bytes), signatures: signatures)
             }
             return known.state
         }
@@ -60,7 +61,7 @@ package final class Ledger: Sendable {
         guard !known.isAnchored else { return }
         let head = known.state.head
         let standing =
-            head.sequence == 0 ? storeFileDigest : try bytes(of: head.sequence).map { Digest.sha256($0) }
+            head.sequence == 0 ? storeFileDigest : try bytes(of: head.sequence).map { Digest.of($0) }
         if known.state.store != store || standing != head.digest {
             known.state = LedgerState(store: store, storeFileDigest: storeFileDigest)
         }
@@ -83,7 +84,7 @@ package final class Ledger: Sendable {
 
     /// SHA-256 of an entry's file; `nil` when there is none.
     package func digest(of sequence: UInt64) throws(DFSError) -> Digest? {
-        try bytes(of: sequence).map { .sha256($0) }
+        try bytes(of: sequence).map { .of($0) }
     }
 
     /// One entry as it stands, unverified; `nil` when there is none.
@@ -188,7 +189,7 @@ package final class Ledger: Sendable {
                 cause: "at most \(LedgerEntry.byteLimit) bytes are read")
         }
         var next = state
-        try next.apply(try LedgerEntry.parse(bytes), fileDigest: .sha256(bytes))
+        try next.apply(try LedgerEntry.parse(bytes), fileDigest: .of(bytes))
         if next.rejected.count > state.rejected.count, let first = next.rejected.last {
             throw DFSError(.refused, "event \(first.kind) cannot be recorded", cause: first.reason)
         }

@@ -49,4 +49,7 @@ package protocol Backend: Sendable {
 package protocol BackendObject: Sendable {
     /// Fills `buffer` from `offset`. Throws `.corrupt` when the object ends before.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(DFSError)
+
+    /// A descriptor of the object's bytes where it is a local file: for what the kernel can share.
+    var descriptor: OwnedDescriptor? { get }
 }

@@ -132,6 +132,8 @@ private struct LocalObject: BackendObject {
     let path: String
     let file: OwnedDescriptor
 
+    var descriptor: OwnedDescriptor? { file }
+
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(DFSError) {
         try Files.read(into: buffer, from: file.raw, at: offset, what: path)
     }

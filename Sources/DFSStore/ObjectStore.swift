@@ -119,6 +119,16 @@ package final class ObjectStore: Sendable {
             cause: "\(item.digest.text): \(cause)", hint: "dfs verify --data")
     }
 
+    /// The pack that is a file of these chunks, byte for byte; `nil` when there is none.
+    package func singleFile(of recipe: Recipe) throws(DFSError) -> (any BackendObject)? {
+        guard recipe.size >= parameters.singleFile, let first = recipe.chunks.first,
+            let place = try table.place(of: first.id.digest), place.item.offset == 0
+        else { return nil }
+        let index = try readIndex(place.pack)
+        guard index.kind == .singleFile, index.packLength == recipe.size else { return nil }
+        return try open(place.pack)
+    }
+
     // MARK: Packs
 
     /// The table of a pack, from the store.

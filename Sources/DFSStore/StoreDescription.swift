@@ -58,8 +58,7 @@ package struct StoreParameters: Sendable, Equatable {
     package var zstdSaves: Int
 
     package static let standard = StoreParameters(
-        chunk: ChunkParameters(minimum: 16 << 10, average: 64 << 10, maximum: 256 << 10),
-        largeChunk: ChunkParameters(minimum: 64 << 10, average: 256 << 10, maximum: 1 << 20), largeFrom: 1 << 30,
+        chunk: .standard, largeChunk: .large, largeFrom: 1 << 30,
         packTarget: 256 << 20, singleFile: 32 << 20, zstdLevel: 3, zstdSaves: 30)
 
     package func chunking(for size: UInt64) -> ChunkParameters { size >= largeFrom ? largeChunk : chunk }
@@ -95,10 +94,10 @@ package struct StoreParameters: Sendable, Equatable {
     init?(_ json: JSONValue?) {
         func cut(_ j: JSONValue?) -> ChunkParameters? {
             guard let low = j?["minimum"]?.integer, let mean = j?["average"]?.integer,
-                let high = j?["maximum"]?.integer, low >= 64, mean > low, high > mean, high <= 16 << 20,
-                mean & (mean - 1) == 0
+                let high = j?["maximum"]?.integer
             else { return nil }
-            return ChunkParameters(minimum: Int(low), average: Int(mean), maximum: Int(high))
+            let parameters = ChunkParameters(minimum: Int(low), average: Int(mean), maximum: Int(high))
+            return parameters.isValid ? parameters : nil
         }
         guard let json, let chunk = cut(json["chunk"]), let large = cut(json["chunk"]?["large"]),
             let from = json["chunk"]?["large"]?["from"]?.integer, from > 0,

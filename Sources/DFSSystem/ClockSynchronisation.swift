@@ -6,10 +6,9 @@ package enum ClockSynchronisation: String, Sendable, Hashable, CaseIterable {
 
     /// What adjtimex(2) says now; `unknown` where it may not be asked.
     package static func current() -> ClockSynchronisation {
-        switch clinux_clock_synchronised() {
-        case 1: .yes
-        case 0: .no
-        default: .unknown
-        }
+        var isSynchronised: Int32 = 0
+        var offset = 0, error = 0
+        guard clinux_clock_state(&isSynchronised, &offset, &error) == 0 else { return .unknown }
+        return isSynchronised != 0 ? .yes : .no
     }
 }

@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSLedger
 import DFSModel
 import DFSSystem
@@ -35,7 +36,7 @@ struct EntryTests {
         #expect(read.encoded == made.encoded)
         #expect(read.signatureProblem(signer.publicKey) == nil)
         #expect(read.clock.host.nanoseconds == 123_456_000)
-        #expect(made.digest == .sha256(made.encoded))
+        #expect(made.digest == .of(made.encoded))
     }
 
     /// Written once by the first version; every later one must read it.

@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSLedger
 import DFSModel
 import DFSSystem
@@ -328,7 +329,7 @@ struct SnapshotTests {
             for value in [0, 1, 0x7f, 0xff] as [UInt8] {
                 var altered = body
                 altered[position] = value
-                if let state = try? LedgerState(snapshot: altered + Digest.sha256(altered).bytes) {
+                if let state = try? LedgerState(snapshot: altered + Digest.of(altered).bytes) {
                     accepted += 1
                     for dataset in state.datasets.values { _ = dataset.tags.keys.map { dataset.version(tag: $0) } }
                     _ = state.runs(matching: "abcdef")

@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSLedger
 import DFSModel
 import DFSRemote
@@ -90,7 +91,7 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
 /// A ledger in a scratch folder, its key, and what both are made from.
 struct Fixture {
     static let store = StoreID(UUIDv7(milliseconds: 1_700_000_000_000, random: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]))
-    static let storeFileDigest = Digest.sha256(Array("the bytes of dfs-store.json".utf8))
+    static let storeFileDigest = Digest.of(Array("the bytes of dfs-store.json".utf8))
 
     let scratch: Scratch
     let backend: DirectoryBackend
@@ -148,10 +149,10 @@ struct Fixture {
 
 func run(_ n: UInt64) -> RunID {
     RunID(
-        UUIDv7(milliseconds: 1_700_000_000_000 + n, random: Array(Digest.sha256([UInt8(truncatingIfNeeded: n)]).bytes)))
+        UUIDv7(milliseconds: 1_700_000_000_000 + n, random: Array(Digest.of([UInt8(truncatingIfNeeded: n)]).bytes)))
 }
 
-func someDigest(_ text: String) -> Digest { .sha256(Array(text.utf8)) }
+func someDigest(_ text: String) -> Digest { .of(Array(text.utf8)) }
 
 extension TreeReference {
     static func some(_ name: String) -> TreeReference {

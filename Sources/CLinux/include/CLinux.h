@@ -24,9 +24,6 @@ int clinux_clone_file(int target, int source);
 // sync_file_range(2): start writing back a range without waiting for it.
 int clinux_start_writeback(int fd, int64_t offset, int64_t length);
 
-// copy_file_range(2) between given offsets.
-int64_t clinux_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, uint64_t length);
-
 // mallopt(3): blocks of `threshold` bytes or more are mapped, and so given back when they are freed.
 void clinux_map_large_blocks(int threshold);
 
@@ -50,9 +47,6 @@ int clinux_wtermsig(int status);
 // A directory entry's name without copying the whole dirent (d_name is a 256-byte tuple in Swift).
 const char *clinux_dirent_name(const struct dirent *entry);
 unsigned char clinux_dirent_type(const struct dirent *entry);
-
-// adjtimex(2) without a change: 1 when the kernel's clock is kept in step by something, 0 when not, -1 when unknown.
-int clinux_clock_synchronised(void);
 
 // f_type of statfs(2) as 32 unsigned bits, -1 on failure (the struct is not in the Glibc module).
 long clinux_filesystem_type(const char *path);

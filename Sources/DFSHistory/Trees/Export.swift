@@ -1,5 +1,6 @@
 import CLinux
 import DFSModel
+import DFSRemote
 import DFSStore
 import DFSSystem
 import Glibc
@@ -129,8 +130,11 @@ package final class Export: Sendable {
         let file = try OwnedDescriptor.open(
             bytes: entry.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600, at: directory)
         if let address = entry.address {
-            for chunk in try reader.recipe(address, of: entry).chunks {
-                try Files.write(try reader.store.chunk(chunk.id), to: file.raw, what: NameText.display(entry.name))
+            let recipe = try reader.recipe(address, of: entry)
+            let isShared = try share(recipe, with: file)
+            for chunk in recipe.chunks {
+                let content = try reader.store.chunk(chunk.id)
+                if !isShared { try Files.write(content, to: file.raw, what: NameText.display(entry.name)) }
             }
         } else if entry.size > 0 {
             let content = try reader.store.chunk(ChunkID(entry.content.digest))
@@ -141,6 +145,13 @@ package final class Export: Sendable {
         }
         Self.setModified(file.raw, nil, entry.modified)
         count(bytes: Int(entry.size))
+    }
+
+    /// Shares the extents of a pack that is the file, where the file system can (Btrfs, XFS); the content is checked all
+    /// the same, but not written again.
+    private func share(_ recipe: Recipe, with file: OwnedDescriptor) throws(DFSError) -> Bool {
+        guard let pack = try reader.store.singleFile(of: recipe)?.descriptor else { return false }
+        return clinux_clone_file(file.raw, pack.raw) == 0
     }
 
     private func count(bytes count: Int) {

@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSModel
 import DFSSystem
 
@@ -115,7 +116,7 @@ package struct LedgerEntry: Sendable, Hashable {
     }
 
     /// SHA-256 of the entry's file, which its successor names.
-    package var digest: Digest { .sha256(encoded) }
+    package var digest: Digest { .of(encoded) }
 
     /// Names of members that this version passes over, in order.
     package var unknownMembers: [String] {

@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSModel
 import DFSSystem
 
@@ -35,5 +36,5 @@ package struct TextObject: Sendable, Hashable {
     }
 
     /// What events name it by.
-    package var address: ObjectAddress { ObjectAddress(.sha256(encoded)) }
+    package var address: ObjectAddress { ObjectAddress(.of(encoded)) }
 }

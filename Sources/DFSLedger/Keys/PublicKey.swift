@@ -1,4 +1,5 @@
 import Crypto
+import DFSChunking
 import DFSModel
 
 /// An Ed25519 public key.
@@ -13,7 +14,7 @@ package struct PublicKey: Hashable, Sendable {
     package init?(raw: [UInt8]) {
         guard raw.count == 32 else { return nil }
         self.raw = raw
-        id = KeyID(.sha256(Self.blob(raw)))
+        id = KeyID(.of(Self.blob(raw)))
     }
 
     /// Reads a key blob of RFC 8709; `nil` for other algorithms.

@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSModel
 
 extension LedgerState {
@@ -26,13 +27,13 @@ extension LedgerState {
             writer.text(kind)
             writer.integer(UInt64(count))
         }
-        return writer.bytes + Digest.sha256(writer.bytes).bytes
+        return writer.bytes + Digest.of(writer.bytes).bytes
     }
 
     /// Reads what `snapshot` wrote. Anything else throws `.corrupt`: fold from entry 1 then.
     package init(snapshot: [UInt8]) throws(DFSError) {
         let body = Array(snapshot.dropLast(Digest.byteCount))
-        guard Digest.sha256(body).bytes == Array(snapshot.suffix(Digest.byteCount)) else {
+        guard Digest.of(body).bytes == Array(snapshot.suffix(Digest.byteCount)) else {
             throw SnapshotReader.problem("its checksum does not match")
         }
         var reader = SnapshotReader(body)

@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSModel
 import DFSRemote
 
@@ -92,7 +93,7 @@ private struct Walk {
         do throws(DFSError) {
             guard let bytes = try read.get() else { return false }
             report.entries += 1
-            let digest = Digest.sha256(bytes)
+            let digest = Digest.of(bytes)
             do throws(DFSError) {
                 check(try LedgerEntry.parse(bytes), at: sequence, fileDigest: digest, texts: texts)
             } catch {
@@ -166,7 +167,7 @@ private struct Walk {
                     add(sequence, "its text \(commitment.text) is missing")
                     continue
                 }
-                if Digest.sha256(bytes) == commitment {
+                if Digest.of(bytes) == commitment {
                     _ = try TextObject.parse(bytes)
                 } else {
                     add(sequence, "its text \(commitment.text) does not match")
