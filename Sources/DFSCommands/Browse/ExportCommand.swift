@@ -17,7 +17,7 @@ struct ExportCommand: DFSCommand {
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let repository = try context.repository()
         let target = try context.resolve(reference, try context.resolver(repository))
-        let path = context.absolute(destination)
+        let path = try context.absolute(destination)
         try checkSpace(target.resolved.entry, path)
         let export: Export
         do {

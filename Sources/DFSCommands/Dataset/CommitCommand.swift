@@ -62,7 +62,7 @@ struct CommitCommand: DFSCommand {
 
     private func capture(_ commit: Commit, _ context: CommandContext) throws(DFSError) -> Commit.Outcome {
         var commit = commit
-        try Self.checkSource(commit.source, commit.repository)
+        try Self.checkSource(commit.source, context, commit.repository)
         let filter = try SourceFilter(root: commit.source)
         let signer = try context.signer()
         let latest = try commit.repository.state().datasets[commit.dataset]?.latest
@@ -76,8 +76,9 @@ struct CommitCommand: DFSCommand {
         }
     }
 
-    /// A source that holds the store would record the store into itself.
-    private static func checkSource(_ source: String, _ repository: Repository) throws(DFSError) {
+    private static func checkSource(
+        _ source: String, _ context: CommandContext, _ repository: Repository
+    ) throws(DFSError) {
         guard let status = try FileStatus.of(path: source, following: true) else {
             throw DFSError(.operational, "\(source) is not there", hint: "ls \(ShellText.quote(Files.parent(source)))")
         }
@@ -86,13 +87,7 @@ struct CommitCommand: DFSCommand {
                 .usage, "\(source) is not a directory", cause: "a dataset is made from a directory",
                 hint: "dfs commit --help")
         }
-        let (inner, outer) = (Files.resolved(repository.root) ?? repository.root, Files.resolved(source) ?? source)
-        if inner == outer || inner.hasPrefix(outer == "/" ? "/" : outer + "/") {
-            guard try SourceFilter(root: source)?.excludes(inner, below: outer) != true else { return }
-            throw DFSError(
-                .refused, "\(source) holds the store itself", cause: "\(repository.root) lies in it",
-                hint: "dfs doctor")
-        }
+        try OwnPlaces(context, repository).checkSource(source)
     }
 
     private func tell(_ notes: CaptureNotes, _ context: CommandContext) {

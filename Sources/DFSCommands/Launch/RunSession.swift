@@ -132,7 +132,7 @@ final class RunSession {
     private var texts: [String: JSONValue] {
         var fields = context.identity()
         fields["arguments"] = .array(plan.command.map { .string(NameText.encode(ArgumentText.bytes(of: $0))) })
-        fields["directory"] = .string(context.environment.workingDirectory)
+        fields["directory"] = context.environment.directory.map { .string($0) } ?? .null
         fields["project-directory"] = .string(plan.survey.root)
         fields["identity"] = plan.host.identity
         var paths = [String: JSONValue]()

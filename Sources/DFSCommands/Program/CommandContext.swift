@@ -19,7 +19,7 @@ struct CommandContext: Sendable {
 
     /// The `dfs.toml` of the working directory or the nearest directory above it.
     func project() throws(DFSError) -> ProjectFile? {
-        let project = try ProjectFile.find(from: environment.workingDirectory)
+        let project = try ProjectFile.find(from: try environment.workingDirectory)
         for warning in project?.warnings ?? [] { output.warn(warning) }
         return project
     }
@@ -30,5 +30,5 @@ struct CommandContext: Sendable {
     }
 
     /// An absolute path without `.` and `..` for one given on the command line.
-    func absolute(_ path: String) -> String { Files.absolute(path, from: environment.workingDirectory) }
+    func absolute(_ path: String) throws(DFSError) -> String { try environment.absolute(path) }
 }
