@@ -21,6 +21,7 @@ struct CommitCommand: DFSCommand {
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let metadata = try facts()
+        try context.warnOfProject()
         let first: Repository?
         if try context.storeExists() { first = try context.repository() } else { first = nil }
         let choice = try SourceChoice.make(name, source, context, first)
@@ -36,6 +37,10 @@ struct CommitCommand: DFSCommand {
             let outcome = if choice.isReference { try record(commit, context) } else { try capture(commit, context) }
             try context.output.report(CommitReport(dataset: choice.dataset, source: choice.source, outcome: outcome))
             tell(outcome.notes, context)
+            if !outcome.isNew, message != nil || !metadata.isEmpty {
+                let what = message == nil ? "metadata" : metadata.isEmpty ? "message" : "message and metadata"
+                context.output.warn("\(what) not recorded: nothing changed")
+            }
         } catch { throw runnable(error, choice) }
         return .done
     }
@@ -46,7 +51,11 @@ struct CommitCommand: DFSCommand {
             guard let equals = fact.firstIndex(of: "="), equals != fact.startIndex else {
                 throw DFSError(.usage, "--meta \(fact) is not KEY=VALUE", hint: "dfs commit --help")
             }
-            out[String(fact[..<equals])] = String(fact[fact.index(after: equals)...])
+            let key = String(fact[..<equals])
+            guard out[key] == nil else {
+                throw DFSError(.usage, "--meta \(key) is given twice", hint: "dfs commit --help")
+            }
+            out[key] = String(fact[fact.index(after: equals)...])
         }
         return out
     }

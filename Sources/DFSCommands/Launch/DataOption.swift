@@ -10,6 +10,8 @@ struct DataInput: Sendable {
     let key: String
     /// Where it appears besides, absolute.
     let path: String?
+    /// What the reference stood for, where it did not say the version.
+    let resolution: String?
 
     /// Without the path, which may name a person: it is in the run's text.
     var ledgerInput: RunInput {
@@ -84,15 +86,18 @@ struct DataInput: Sendable {
                 hint: "dfs-run --data \(name) …")
         }
         let version = try resolver.version(name, selector)
+        let resolution = Resolution.sentence(text, reference, version)
         let defaultKey = name.split(separator: "/").last.map(String.init) ?? name
         guard let key else {
-            return DataInput(dataset: name, version: version, key: defaultKey, path: nil)
+            return DataInput(dataset: name, version: version, key: defaultKey, path: nil, resolution: resolution)
         }
-        guard key.contains("/") else { return DataInput(dataset: name, version: version, key: key, path: nil) }
+        guard key.contains("/") else {
+            return DataInput(dataset: name, version: version, key: key, path: nil, resolution: resolution)
+        }
         let path = try absolute(key)
         try check(path: path, option)
         return DataInput(
             dataset: name, version: version, key: path.split(separator: "/").last.map(String.init) ?? defaultKey,
-            path: path)
+            path: path, resolution: resolution)
     }
 }

@@ -53,6 +53,7 @@ struct RunCommand: DFSCommand {
         let repository = try context.repository(creating: true)
         let signer = try context.signer()
         let project = try context.project()
+        try context.warnOfProject()
         let run = RunID(.make())
         let live = LiveRun(storeRoot: repository.root, run: run)
         // The server starts while code and host are looked at.

@@ -24,6 +24,7 @@ struct RunPlanner {
         let resolver = try context.resolver(repository)
         let specs = options.data.isEmpty ? project?.run.data ?? [] : options.data
         let inputs = try DataInput.resolve(specs, resolver) { path throws(DFSError) in try context.absolute(path) }
+        for resolution in inputs.compactMap(\.resolution) { context.output.say(resolution) }
         if !options.noExpand { try Placeholders.check(command, keys: inputs.map(\.key)) }
         let hostRecord = BackgroundHost(try hostRequest())
         let survey = try survey()

@@ -18,10 +18,12 @@ struct CommandContext: Sendable {
     var directories: Directories { Directories(environment) }
 
     /// The `dfs.toml` of the working directory or the nearest directory above it.
-    func project() throws(DFSError) -> ProjectFile? {
-        let project = try ProjectFile.find(from: try environment.workingDirectory)
-        for warning in project?.warnings ?? [] { output.warn(warning) }
-        return project
+    func project() throws(DFSError) -> ProjectFile? { try ProjectFile.find(from: try environment.workingDirectory) }
+
+    /// Tells of settings that mean nothing; called once by commands that go by a `dfs.toml`.
+    func warnOfProject() throws(DFSError) {
+        guard environment.directory != nil else { return }
+        for warning in try project()?.warnings ?? [] { output.warn(warning) }
     }
 
     /// Where the store is, and which level of configuration says so. Whether it exists is not looked at.

@@ -7,6 +7,7 @@ import Glibc
 ///
 /// `dfs` and `dfs-run` are this call; what a test wants to vary is in `Invocation`.
 package func run(arguments: [String]) -> Int32 {
+    openStandardStreams()
     if arguments.count > 1, let hidden = HiddenCommands.table[arguments[1]] {
         return hidden(Array(arguments.dropFirst(2)))
     }
@@ -15,6 +16,14 @@ package func run(arguments: [String]) -> Int32 {
     let hooks = CleanupHooks()
     Interruption.install(hooks)
     return Invocation(arguments: Array(arguments.dropFirst()), environment: .current(), hooks: hooks).run()
+}
+
+/// Opens what the caller has closed of the first three descriptors, before a file of a store gets their numbers. Standard
+/// output cannot be written to then, so that an answer that goes nowhere is an error.
+private func openStandardStreams() {
+    for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
+        _ = open("/dev/null", descriptor == STDOUT_FILENO ? O_RDONLY : O_RDWR)
+    }
 }
 
 /// Commands that this program calls itself with. They run before anything is parsed or any thread is made.
