@@ -102,6 +102,28 @@ extension PlayWithMounts {
             #expect(try stage.dfs("ls", "y/config/dfs").code == 11)
         }
 
+        @Test func whatARunLeftOutIsSaid() throws {
+            try stage.directory.write("project/dfs.toml", "[run]\nmax-file = \"100 B\"\n")
+            let script = "mkfifo $DFS_OUTPUTS/pipe fifo; head -c 200 /dev/zero > large; echo small > small"
+            let result = try stage.launch("--data", "x@latest", "--", "sh", "-c", script)
+            let lines = result.errorText.split(separator: "\n")
+            #expect(lines.first?.hasPrefix("x@latest = x@v1, recorded ") == true, "\(lines)")
+            #expect(
+                lines.last?.contains("; left out: 1 file above 100 B, 2 special files; dfs show run:") == true,
+                "\(lines)")
+            let shown = try stage.done("show", "latest")
+            #expect(shown.contains("outputs special files left out  1: pipe"), "\(shown)")
+            #expect(shown.contains("1: large (200 B)"), "\(shown)")
+        }
+
+        /// Of the first three descriptors some are closed: what the program opens does not take their place.
+        @Test(arguments: ["2>&-", ">&-", "<&- >&- 2>&-"]) func closedStreams(_ closed: String) throws {
+            let run = "\(SpawnedProgram.products)/dfs-run -- sh -c 'echo said; echo kept > $DFS_OUTPUTS/o; exit 3'"
+            #expect(
+                try stage.shell("{ \(run); } \(closed) || echo $? > code; cat code", in: stage.project).hasSuffix("3"))
+            #expect(try stage.done("cat", "run:latest/logs/stdout", "run:latest/outputs/o") == "said\nkept\n")
+        }
+
         @Test func optionsThatDoNotExist() throws {
             try refused(64, "there is no option --bogus", "--bogus", "true")
             try refused(64, "there is no option --dat", "--dat", "x", "--", "true")

@@ -34,7 +34,9 @@ struct CommitCommand: DFSCommand {
         commit.allowShrink = allowShrink
         commit.host = context.identity()
         do {
-            let outcome = if choice.isReference { try record(commit, context) } else { try capture(commit, context) }
+            let outcome = try context.undoing(undo(commit, context)) { () throws(DFSError) in
+                if choice.isReference { try record(commit, context) } else { try capture(commit, context) }
+            }
             try context.output.report(CommitReport(dataset: choice.dataset, source: choice.source, outcome: outcome))
             tell(outcome.notes, context)
             if !outcome.isNew, message != nil || !metadata.isEmpty {
@@ -43,6 +45,19 @@ struct CommitCommand: DFSCommand {
             }
         } catch { throw runnable(error, choice) }
         return .done
+    }
+
+    /// The entry may stand already when the signal comes, so it is looked at.
+    private func undo(_ commit: Commit, _ context: CommandContext) -> @Sendable () -> Void {
+        let (repository, dataset) = (commit.repository, commit.dataset)
+        let before = (try? repository.state())?.datasets[dataset]?.latest?.number
+        return {
+            Temporaries(store: repository.root).removeOwn()
+            let now = (try? repository.state())?.datasets[dataset]?.latest?.number
+            context.output.say(
+                now == before ? "interrupted; nothing was recorded" : "interrupted; \(dataset) v\(now ?? 0) is recorded"
+            )
+        }
     }
 
     private func facts() throws(DFSError) -> [String: String] {

@@ -31,6 +31,15 @@ struct CommandContext: Sendable {
         try StoreLocator(environment: environment).locate(option: storeOption)
     }
 
+    /// Does `body`; where the user interrupts it, `undo` first.
+    func undoing<R>(
+        _ undo: @escaping @Sendable () -> Void, _ body: () throws(DFSError) -> R
+    ) throws(DFSError) -> R {
+        let hook = hooks.add(undo)
+        defer { hooks.remove(hook) }
+        return try body()
+    }
+
     /// An absolute path without `.` and `..` for one given on the command line.
     func absolute(_ path: String) throws(DFSError) -> String { try environment.absolute(path) }
 }

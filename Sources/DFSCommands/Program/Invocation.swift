@@ -104,6 +104,7 @@ package struct Invocation: Sendable {
             try output.flush()
             return code
         } catch {
+            Interruption.awaitEnd()
             if output.readerIsGone { return .brokenPipe }
             // What was printed before the failure is still data; a failure to write it is the lesser news.
             try? output.flush()

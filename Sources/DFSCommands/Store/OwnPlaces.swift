@@ -39,12 +39,12 @@ struct OwnPlaces {
         for (place, name) in [(store, "store"), (key, "directory of your key")] where Self.isAt(root, orBelow: place) {
             throw DFSError(
                 .usage, "\(root) is no project", cause: "it lies in the \(name), \(place)",
-                hint: "cd into the project's directory, then repeat the command")
+                hint: "cd PROJECT")
         }
         guard !isRepository, Self.ofSystem.contains(root) || root == home.map(Self.resolved) else { return }
         throw DFSError(
             .usage, "\(root) is no project", cause: "all of it would be captured as code",
-            hint: "cd into the project's directory, then repeat the command")
+            hint: "cd PROJECT")
     }
 
     /// Refuses a source of a dataset that lies in the store, or holds it or the key.
