@@ -48,6 +48,8 @@ package struct Supervisor: Sendable {
         // A short job can end before its answer is read.
         if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
         let orphans = try endOrphans(of: watch, descendants)
+        // Another interruption while they are ended must not leave the run to others.
+        withExtendedLifetime(relay) {}
         return try outcome(of: watch, orphans)
     }
 

@@ -71,6 +71,8 @@ import Testing
         let data = try sandbox.expect(0, "ls", "run:latest/data", "--json").rows()
         #expect(data.map { $0["part"] } == ["data/faces"])
         try sandbox.expect(11, "cat", "run:latest/other.json")
+        #expect(try sandbox.expect(64, "du", "run:latest/data").error.contains("hint: dfs ls run:latest/data"))
+        #expect(try sandbox.expect(64, "show", "run:latest/status").error.contains("hint: dfs cat run:latest/status"))
     }
 
     @Test func hostSaysWhatItIs() throws {

@@ -39,6 +39,7 @@ extension CommandContext {
     /// Reads and resolves an argument whose path may be any bytes.
     func resolve(_ argument: String, _ resolver: Resolver) throws(DFSError) -> Target {
         let reference = try Self.inLogs(try reference(argument, resolver.state))
+        try Self.refuseDocument(reference)
         let resolved = try resolver.resolve(reference)
         switch resolved.subject {
         case .version(_, let version): tell(Resolution.sentence(argument, reference, version))
@@ -46,6 +47,21 @@ extension CommandContext {
         case .run: break
         }
         return Target(reference: reference, resolved: resolved)
+    }
+
+    /// What `document` and `run(dataOf:)` answer is there, but has no tree.
+    private static func refuseDocument(_ reference: Reference) throws(DFSError) {
+        guard case .run(_, let path) = reference, path.count == 1 else { return }
+        let command =
+            switch String(decoding: path[0], as: UTF8.self) {
+            case "record.json", "host.json", "status": "cat"
+            case "data": "ls"
+            default: nil as String?
+            }
+        guard let command else { return }
+        throw DFSError(
+            .usage, "\(reference) is not stored as it is shown", cause: "it is put together when it is asked for",
+            hint: "dfs \(command) \(reference)")
     }
 
     private func tell(_ resolution: String?) { if let resolution { output.say(resolution) } }
