@@ -20,8 +20,8 @@ package struct ChildResult: Sendable, Equatable {
     package let forwarded: [Int32]
     /// The launcher killed the job after the third interruption.
     package let wasKilled: Bool
-    /// Processes of the job that lived on when it ended; `nil` when unknown because the run had no view.
-    package let orphans: [Int32]?
+    /// Processes of the job that lived on when it ended, and were ended then.
+    package let orphans: [Int32]
 
     /// As a shell has it in `$?`.
     package var exitStatus: Int32 {
@@ -36,14 +36,13 @@ package struct ChildResult: Sendable, Equatable {
             "started": .string(started.description), "ended": .string(ended.description),
             "userMicroseconds": .integer(userMicroseconds), "systemMicroseconds": .integer(systemMicroseconds),
             "maximumResidentBytes": .integer(maximumResidentBytes),
-            "forwarded": .array(forwarded.map { .integer(Int64($0)) }),
+            "forwarded": .array(forwarded.map { .integer(Int64($0)) }), "orphans": .integer(Int64(orphans.count)),
         ]
         switch ending {
         case .exited(let code): members["exitCode"] = .integer(Int64(code))
         case .signalled(let signal): members["signal"] = .integer(Int64(signal))
         }
         if wasKilled { members["killed"] = true }
-        if let orphans { members["orphans"] = .integer(Int64(orphans.count)) }
         return .object(members)
     }
 }

@@ -19,12 +19,26 @@ package enum JobProcesses {
     /// Kills all of them, and what they start meanwhile. Refuses the caller's own namespace.
     package static func kill(in namespace: String) throws(DFSError) {
         guard namespace != ownNamespace else { return }
-        // A process that is being killed can still have forked: until a look finds none.
-        for _ in 0..<100 {
-            let found = try living(in: namespace)
-            if found.isEmpty { return }
-            for pid in found { _ = Glibc.kill(pid, SIGKILL) }
+        try end(grace: 0) { () throws(DFSError) in try living(in: namespace) }
+    }
+
+    /// Asks those that `find` names to end, and after `grace` nanoseconds kills them, until it names none. Those that
+    /// cannot be killed (of another user) are left a second later. Returns whom the first look found.
+    @discardableResult
+    static func end(grace: UInt64, _ find: () throws(DFSError) -> [Int32]) throws(DFSError) -> [Int32] {
+        let first = try find()
+        var (living, asked) = (first, Set<Int32>())
+        let start = Clock.monotonic()
+        while !living.isEmpty {
+            let elapsed = Clock.monotonic() - start
+            if elapsed > grace + 1_000_000_000 { break }
+            // A process that is being killed can still have forked: until a look finds none.
+            for pid in living where elapsed >= grace || asked.insert(pid).inserted {
+                _ = Glibc.kill(pid, elapsed >= grace ? SIGKILL : SIGTERM)
+            }
             usleep(10_000)
+            living = try find()
         }
+        return first
     }
 }

@@ -17,8 +17,8 @@ package struct Supervisor: Sendable {
     package let arguments: [String]
     /// Seconds within which a third SIGINT or SIGTERM kills the job.
     package var grace: UInt64 = 10
-    /// Kills what is left of the job in its view when its first process has ended.
-    package var killsOrphans = false
+    /// Seconds that what is left of the job when its first process has ended has, before it is killed.
+    package var orphanGrace: UInt64 = 2
 
     package init(executable: String, arguments: [String]) {
         self.executable = executable
@@ -28,12 +28,14 @@ package struct Supervisor: Sendable {
     /// Runs the job. Blocks the calling thread, which must be one that does not end before: with it dies the job.
     ///
     /// While it runs, signals sent to this process by others are passed on to the job; what a terminal sends reaches
-    /// it by itself. `parent` and `status` of the plan are filled in. `onStart` is called with the job's process id and
+    /// it by itself. What the job leaves behind is ended too: nothing of it writes when this returns.
+    /// `parent` and `status` of the plan are filled in. `onStart` is called with the job's process id and
     /// mount namespace once the command has been executed. Throws when no process could be started.
     package func run(
         _ plan: EnterPlan, onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }
     ) throws(DFSError) -> Outcome {
         let relay = try SignalRelay()
+        let descendants = try Descendants()
         let (pid, answer) = try spawn(plan)
         var watch = Watch(pid: pid, grace: grace * 1_000_000_000)
         while !watch.hasEnded {
@@ -41,24 +43,38 @@ package struct Supervisor: Sendable {
             if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
             for event in relay.take() { watch.act(on: event.signal, fromKernel: event.fromKernel) }
             try watch.reap()
+            try descendants.reap(besides: pid)
         }
         // A short job can end before its answer is read.
         if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
-        return try outcome(of: watch)
+        let orphans = try endOrphans(of: watch, descendants)
+        // Another interruption while they are ended must not leave the run to others.
+        withExtendedLifetime(relay) {}
+        return try outcome(of: watch, orphans)
     }
 
-    private func outcome(of watch: Watch) throws(DFSError) -> Outcome {
+    /// Some have left the job's namespace, others were started by a process that is not ours: both ways are looked.
+    private func endOrphans(of watch: Watch, _ descendants: Descendants) throws(DFSError) -> [Int32] {
+        let namespace = watch.mountNamespace.flatMap { $0 == JobProcesses.ownNamespace ? nil : $0 }
+        let grace = watch.wasKilled ? 0 : orphanGrace * 1_000_000_000
+        let found = try JobProcesses.end(grace: grace) { () throws(DFSError) in
+            try descendants.reap(besides: watch.pid, always: true)
+            let inside = if let namespace { try JobProcesses.living(in: namespace) } else { [Int32]() }
+            return Array(Set(inside).union(try descendants.living()))
+        }
+        try descendants.reap(besides: watch.pid, always: true)
+        return found
+    }
+
+    private func outcome(of watch: Watch, _ orphans: [Int32]) throws(DFSError) -> Outcome {
         if let failure = watch.failure { return .failed(failure) }
-        guard let result = watch.result(orphans: nil) else { throw Self.silent }
+        guard let result = watch.result(orphans: orphans) else { throw Self.silent }
         // Interrupted while the view was built: that is how it ended.
-        guard let namespace = watch.mountNamespace else {
+        guard watch.mountNamespace != nil else {
             if case .signalled = result.ending { return .ended(result) }
             return .failed(EnterFailure(.plan, Self.silent))
         }
-        if namespace == JobProcesses.ownNamespace { return .ended(result) }
-        let orphans = try JobProcesses.living(in: namespace)
-        if !orphans.isEmpty, killsOrphans || watch.wasKilled { try JobProcesses.kill(in: namespace) }
-        return .ended(watch.result(orphans: orphans) ?? result)
+        return .ended(result)
     }
 
     private static let silent = DFSError(

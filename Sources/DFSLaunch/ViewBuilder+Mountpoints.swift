@@ -82,7 +82,7 @@ extension ViewBuilder {
             throw DFSError(
                 .cannotServe, "cannot add a mountpoint to \(directory)",
                 cause: "it holds \(children.count) entries, more than \(Self.mirrorLimit)",
-                hint: "make the mountpoint in it by hand: mkdir")
+                hint: "ls \(directory)")
         }
         let isScratch = status.mode & 0o1007 == 0o1007
         if directory == "/" {

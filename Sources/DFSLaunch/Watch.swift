@@ -84,7 +84,7 @@ struct Watch {
     }
 
     /// `nil` before the end.
-    func result(orphans: [Int32]?) -> ChildResult? {
+    func result(orphans: [Int32]) -> ChildResult? {
         guard hasEnded else { return nil }
         let ending: ChildResult.Ending =
             clinux_wifsignaled(status) != 0

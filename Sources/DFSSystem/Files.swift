@@ -156,7 +156,7 @@ package enum Files {
 
     /// The absolute path without `.` and `..` and doubled slashes; symlinks are kept.
     package static func absolute(_ path: String, from base: String? = nil) -> String {
-        let full = path.hasPrefix("/") ? path : (base ?? workingDirectory()) + "/" + path
+        let full = path.hasPrefix("/") ? path : (base ?? workingDirectory() ?? "/") + "/" + path
         var parts = [Substring]()
         for part in full.split(separator: "/") where part != "." {
             if part == ".." { _ = parts.popLast() } else { parts.append(part) }
@@ -164,8 +164,9 @@ package enum Files {
         return "/" + parts.joined(separator: "/")
     }
 
-    package static func workingDirectory() -> String {
-        guard let raw = getcwd(nil, 0) else { return "/" }
+    /// `nil` when it was removed.
+    package static func workingDirectory() -> String? {
+        guard let raw = getcwd(nil, 0) else { return nil }
         defer { free(raw) }
         return String(cString: raw)
     }

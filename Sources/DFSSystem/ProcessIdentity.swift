@@ -84,13 +84,15 @@ package struct ProcessIdentity: Sendable, Equatable {
 }
 
 /// What matters of /proc/<pid>/stat.
-struct ProcessStat {
+package struct ProcessStat {
     let state: UInt8
+    /// The process id of its parent.
+    package let parent: Int32
     let start: Int64
-    var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
+    package var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 
     /// `nil` when there is no such process.
-    static func read(pid: Int32) throws(DFSError) -> ProcessStat? {
+    package static func read(pid: Int32) throws(DFSError) -> ProcessStat? {
         do throws(DFSError) {
             return try Files.read("/proc/\(pid)/stat").flatMap { ProcessStat($0) }
         } catch {
@@ -105,9 +107,11 @@ struct ProcessStat {
         guard let end = text.lastIndex(of: UInt8(ascii: ")")) else { return nil }
         let fields = text[(end + 1)...].split(separator: UInt8(ascii: " "))
         guard fields.count > 19, let state = fields[0].first,
+            let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
             let start = Int64(String(decoding: fields[19], as: UTF8.self))
         else { return nil }
         self.state = state
+        self.parent = parent
         self.start = start
     }
 }

@@ -23,7 +23,9 @@ extension VirtualTree {
 
     private func known(_ name: String, in place: Place, number: UInt32) throws(DFSError) -> LookupResult? {
         do { return try lookup(name, in: place, number: number) } catch {
-            if error.code == .noReference { return nil }
+            // What is no time is no name either: with any other answer nothing could be said to be absent there, and
+            // creating it would fail with that answer instead of EROFS.
+            if error.code == .noReference || error.code == .usage { return nil }
             throw error
         }
     }

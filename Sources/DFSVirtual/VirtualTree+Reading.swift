@@ -68,7 +68,8 @@ extension VirtualTree {
         switch entry.kind {
         case .file: out.append(("user.dfs.sha256", entry.content.digest.hex))
         case .directory: out.append(("user.dfs.digest", entry.content.digest.text))
-        case .symlink: break
+        // The kernel has no attributes of users on symlinks: what it would list could not be read.
+        case .symlink: return []
         }
         if let provenance {
             out.append(("user.dfs.dataset", provenance.dataset))

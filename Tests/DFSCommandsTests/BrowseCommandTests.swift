@@ -1,3 +1,4 @@
+import DFSHistory
 import DFSLedger
 import DFSModel
 import DFSSystem
@@ -12,6 +13,33 @@ import Testing
     init() throws {
         sandbox = try Sandbox()
         try sandbox.commitTwice()
+    }
+
+    @Test func whatAReferenceStoodForIsSaid() throws {
+        let time = try sandbox.open().state().datasets["faces"]?.latest?.time.short ?? ""
+        func told(_ arguments: String...) throws -> String {
+            let answer = try sandbox.call(arguments)
+            #expect(answer.code <= 1, "\(answer.error)")
+            return answer.error.split(separator: "\n").first { $0.contains(", recorded ") }.map(String.init) ?? ""
+        }
+        let sentence = "= faces@v2, recorded \(time)"
+        for reference in ["faces@good", "faces@latest"] {
+            #expect(try told("ls", reference) == "\(reference) \(sentence)")
+            #expect(try told("du", reference) == "\(reference) \(sentence)")
+            #expect(try told("show", reference) == "\(reference) \(sentence)")
+            #expect(try told("cat", reference + "/a.txt") == "\(reference) \(sentence)")
+            #expect(try told("diff", "faces@v1", reference) == "\(reference) \(sentence)")
+            #expect(try told("ls", reference, "--quiet").isEmpty)
+        }
+        #expect(try told("cat", "faces@latest~1/a.txt").hasPrefix("faces@latest~1 = faces@v1, recorded "))
+        #expect(try told("ls", "faces@0s").hasPrefix("faces@0s \(sentence)"))
+        #expect(try told("ls", "faces@v2").isEmpty && told("ls", "faces").isEmpty)
+    }
+
+    @Test func logOfAPathThatNeverWas() throws {
+        let answer = try sandbox.expect(11, "log", "faces", "--path", "sub/nope")
+        #expect(answer.error.contains("error: no such path: faces/sub/nope"))
+        #expect(try sandbox.expect(0, "log", "faces", "--path", "sub/b", "-q").output == "faces@v2\nfaces@v1\n")
     }
 
     @Test func listsInEveryForm() throws {

@@ -14,7 +14,7 @@ import Testing
         _ option: String? = nil, _ variables: [String: String] = [:], in directory: String? = nil
     ) throws -> StoreLocation {
         var environment = sandbox.environment(variables)
-        if let directory { environment.workingDirectory = directory }
+        if let directory { environment.directory = directory }
         return try StoreLocator(environment: environment).locate(option: option)
     }
 
@@ -131,7 +131,7 @@ import Testing
     @Test func thisProcessHasAnEnvironment() {
         let environment = ProcessEnvironment.current()
         #expect(environment["PATH"] != nil && environment["DFS_NO_SUCH_VARIABLE"] == nil)
-        #expect(environment.workingDirectory.hasPrefix("/"))
+        #expect(environment.directory?.hasPrefix("/") == true)
     }
 }
 

@@ -51,6 +51,64 @@ import Testing
         try sandbox.expect(64, "commit", "unheard-of")
     }
 
+    @Test func settingsThatMeanNothingAreNamed() throws {
+        try sandbox.write("one", to: "work/src/a")
+        try sandbox.write("[data]\n[runs]\ndata = []\n[project]\nnmae = \"x\"\n", to: "work/dfs.toml")
+        for arguments in [["commit", "faces", "src"], ["status", "faces", "src"]] {
+            let warnings = try sandbox.expect(0, arguments[0], arguments[1], arguments[2]).errorLines.filter {
+                $0.hasPrefix("warning: ")
+            }
+            #expect(warnings.count == 2, "\(warnings)")
+            #expect(warnings.contains { $0.contains("unknown key runs") && $0.contains("line 2") })
+            #expect(warnings.contains { $0.contains("project.nmae; did you mean name?") })
+        }
+    }
+
+    @Test func whatIsDroppedIsSaid() throws {
+        try sandbox.write("one", to: "work/src/a")
+        try sandbox.expect(0, "commit", "d", "src", "-m", "first")
+        let again = try sandbox.expect(0, "commit", "d", "src", "-m", "second")
+        #expect(again.error.contains("message not recorded: nothing changed"))
+        let metadata = try sandbox.expect(0, "commit", "d", "src", "-m", "second", "--meta", "a=1")
+        #expect(metadata.error.contains("message and metadata not recorded: nothing changed"))
+        #expect(try sandbox.expect(0, "commit", "d", "src").error.isEmpty)
+        try sandbox.expect(64, "commit", "d", "src", "--meta", "a=1", "--meta", "a=2")
+        let dash = try sandbox.expect(64, "commit", "d", "-dash")
+        #expect(dash.error.contains("unknown option '-dash'"))
+        #expect(try sandbox.call("commit", "-h").code == 0)
+    }
+
+    /// The ignore file is a pipe that nobody writes, so the command waits in its middle.
+    @Test func anInterruptedCommitSaysSo() throws {
+        try sandbox.write("one", to: "work/src/a")
+        try sandbox.expect(0, "commit", "d", "src")
+        try #require(mkfifo(sandbox.work + "/src/.dfsignore", 0o600) == 0)
+        let program = try sandbox.spawn(["commit", "d", "src"].map { Array($0.utf8) })
+        let writer = try OwnedDescriptor.open(sandbox.work + "/src/.dfsignore", O_WRONLY)
+        kill(program.process, SIGINT)
+        let result = try program.wait()
+        #expect(result.code == 130 && result.errorText == "interrupted; nothing was recorded\n", "\(result.errorText)")
+        withExtendedLifetime(writer) {}
+    }
+
+    @Test func anInterruptedExportLeavesNothing() throws {
+        for i in 0..<2000 { try sandbox.write("\(i)", to: "work/src/\(i % 50)/\(i)") }
+        try sandbox.expect(0, "commit", "d", "src")
+        for attempt in 0..<20 {
+            let copy = sandbox.work + "/copy\(attempt)"
+            let program = try sandbox.spawn(["export", "d", copy, "-j1"].map { Array($0.utf8) })
+            while !Files.exists(copy) { usleep(200) }
+            kill(program.process, SIGTERM)
+            let result = try program.wait()
+            // It was quicker.
+            if result.code == 0 { continue }
+            #expect(
+                result.code == 143 && result.errorText == "interrupted; \(copy) was removed\n", "\(result.errorText)")
+            return #expect(!Files.exists(copy))
+        }
+        Issue.record("never interrupted")
+    }
+
     @Test func ignoredPathsAreCountedAndTheFileItselfIsRecorded() throws {
         try sandbox.write("*.tmp\n/cache/\n.dfsignore\n", to: "work/src/.dfsignore")
         for name in ["a", "b.tmp", "sub/c.tmp", "sub/d", "cache/e", "sub/cache/f"] {

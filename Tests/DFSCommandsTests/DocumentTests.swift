@@ -36,9 +36,9 @@ import Testing
         #expect(result.code == 0, "\(result.outputText)\(result.errorText)")
         let last = try #require(result.outputText.split(separator: "\n").last)
         #expect(last.hasSuffix(" 0 disagreements"), "\(last)")
-        // All but some changes of the last entry, whose absence nothing shows, are found.
+        // Not found is what changes nothing that matters: the last entry removed, a file exchanged with itself.
         let bad = try #require(last.split(separator: " ").dropFirst(5).first.flatMap { Int($0) })
-        #expect(bad >= 180, "\(last)")
+        #expect(bad >= 120, "\(last)")
     }
 
     /// The commands of FORMAT.md's worked examples print what stands below them.

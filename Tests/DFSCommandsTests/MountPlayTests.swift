@@ -18,6 +18,18 @@ extension PlayWithMounts {
 
         // MARK: What is shown
 
+        @Test func errorsInTheForegroundAreErrors() throws {
+            try stage.directory.write("data/x", "x")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            try stage.mounted { mount in
+                let again = try stage.dfs("mount", "--foreground", mount)
+                let lines = again.errorText.split(separator: "\n")
+                #expect(again.code != 0 && lines.first?.hasPrefix("error: ") == true, "\(lines)")
+                #expect(lines.last?.hasPrefix("hint: ") == true, "\(lines)")
+                #expect(try stage.shell("mkdir \(mount)/datasets/x/at/2027 2>&1 || true").contains("Read-only"))
+            }
+        }
+
         @Test(.enabled(if: Files.isDirectory("/usr/share/zoneinfo"))) func aRealTreeIsShownAsItIs() throws {
             let source = "/usr/share/zoneinfo"
             try stage.done("commit", "zones", source)

@@ -47,6 +47,10 @@ final class Sandbox: Sendable {
 
     /// Runs the program in this process.
     func call(_ arguments: String..., environment: ProcessEnvironment? = nil) throws -> Answer {
+        try call(arguments, environment: environment)
+    }
+
+    func call(_ arguments: [String], environment: ProcessEnvironment? = nil) throws -> Answer {
         let (output, error) = (try scratchFile("out"), try scratchFile("err"))
         let code = Invocation(
             arguments: arguments, environment: environment ?? self.environment(),

@@ -75,8 +75,8 @@ extension ProcessTests {
             #expect(result.ending == .signalled(SIGKILL))
             #expect(result.wasKilled)
             #expect(result.forwarded == [SIGTERM, SIGTERM])
-            #expect(result.orphans?.isEmpty == false, "the first sleep")
-            for pid in result.orphans ?? [] { #expect(try isGone(pid)) }
+            #expect(!result.orphans.isEmpty, "the first sleep")
+            for pid in result.orphans { #expect(try isGone(pid)) }
         }
 
         private func isGone(_ pid: Int32) throws -> Bool {
@@ -90,21 +90,33 @@ extension ProcessTests {
         }
 
         @Test(arguments: User.available)
-        func orphansAreNoticed(user: User) throws {
+        func orphansAreEnded(user: User) throws {
             let s = try Sandbox(user)
             let plan = s.plan("(setsid sleep 1000 &) ; (setsid sleep 1000 &) ; exit 3")
             var namespace = ""
             let outcome = try s.supervisor().run(plan) { _, name in namespace = name }
             #expect(outcome.result?.exitStatus == 3)
-            #expect(outcome.result?.orphans?.count == 2)
-            #expect(try JobProcesses.living(in: namespace).count == 2, "they go on")
-            try JobProcesses.kill(in: namespace)
+            #expect(outcome.result?.orphans.count == 2)
             #expect(try JobProcesses.living(in: namespace).isEmpty)
-            var killing = s.supervisor()
-            killing.killsOrphans = true
-            let second = try killing.run(plan) { _, name in namespace = name }
-            #expect(second.result?.orphans?.count == 2)
-            #expect(try JobProcesses.living(in: namespace).isEmpty)
+        }
+
+        /// They are asked first, and found without a namespace as well.
+        @Test(arguments: [EnterPlan.Namespace.none, User.available[0].namespace])
+        func orphansAreAsked(namespace: EnterPlan.Namespace) throws {
+            let s = try Sandbox(User.available[0])
+            var plan = s.plan(
+                """
+                (setsid sh -c 'trap "echo asked; exit" TERM; echo ready; while :; do sleep 0.02; done' &)
+                (setsid sh -c 'trap "" TERM; echo ready; while :; do sleep 0.02; done' &)
+                while [ $(wc -l < \(s.base)/logs/stdout) -lt 2 ]; do sleep 0.02; done
+                """)
+            plan.namespace = namespace
+            var supervisor = s.supervisor()
+            supervisor.orphanGrace = 1
+            let result = try #require(try supervisor.run(plan).result)
+            #expect(result.ending == .exited(0) && result.orphans.count >= 2)
+            #expect(try s.read("/logs/stdout") == "ready\nready\nasked\n")
+            for pid in result.orphans { #expect(try isGone(pid)) }
         }
 
         @Test(arguments: User.available)

@@ -241,7 +241,8 @@ package final class FakeHistory: HistorySource, ContentSource {
     }
     package func tags(of dataset: String) throws(DFSError) -> [TagSummary] { try ask { $0.datasets[dataset]?.tags } }
     package func version(of dataset: String, at time: String) throws(DFSError) -> Int {
-        try ask { state in
+        guard Int(time) != nil else { throw DFSError(.usage, "\(time) is no time") }
+        return try ask { state in
             Int(time).flatMap { time in state.datasets[dataset]?.versions.last { $0.number <= time }?.number }
         }
     }
@@ -262,7 +263,8 @@ package final class FakeHistory: HistorySource, ContentSource {
         try ask { $0.projects[project]?.snapshots.first { $0.id == id } }
     }
     package func snapshot(of project: String, at time: String) throws(DFSError) -> String {
-        try ask { state in Int(time).flatMap { state.projects[project]?.snapshots.prefix($0).last?.id } }
+        guard Int(time) != nil else { throw DFSError(.usage, "\(time) is no time") }
+        return try ask { state in Int(time).flatMap { state.projects[project]?.snapshots.prefix($0).last?.id } }
     }
     package func runs() throws(DFSError) -> [RunSummary] { try ask { $0.runs.map(\.details.summary) } }
     package func run(_ id: RunID) throws(DFSError) -> RunDetails {

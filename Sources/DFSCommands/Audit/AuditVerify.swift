@@ -53,7 +53,8 @@ struct AuditReport: Report {
         for note in notes { try output.line("note: " + NameText.display(Array(note.utf8))) }
         let verdict = report.problems.isEmpty ? "no problems" : Quantity.count(report.problems.count, "problem")
         try output.line(
-            "\(report.ledger.entries) entries, \(report.ledger.keys.count) keys, \(report.texts) texts, "
-                + "\(report.objects) objects checked: \(verdict)")
+            "\(Quantity.count(report.ledger.entries, "entry", plural: "entries")), "
+                + "\(Quantity.count(report.ledger.keys.count, "key")), \(Quantity.count(report.texts, "text")), "
+                + "\(Quantity.count(report.objects, "object")) checked: \(verdict)")
     }
 }

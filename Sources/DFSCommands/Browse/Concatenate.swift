@@ -15,6 +15,10 @@ struct Concatenate: DFSCommand {
         let repository = try context.repository()
         let resolver = try context.resolver(repository)
         for reference in references {
+            if let document = try context.document(reference, resolver) {
+                try context.output.write(document)
+                continue
+            }
             let target = try context.resolve(reference, resolver)
             let file = try follow(target, resolver)
             guard file.kind == .file else {

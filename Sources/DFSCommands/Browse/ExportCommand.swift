@@ -17,17 +17,12 @@ struct ExportCommand: DFSCommand {
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let repository = try context.repository()
         let target = try context.resolve(reference, try context.resolver(repository))
-        let path = context.absolute(destination)
+        let path = try context.absolute(destination)
         try checkSpace(target.resolved.entry, path)
         let export: Export
         do {
-            export = try context.progress.track("export \(target.resolved.text)") { activity throws(DFSError) in
-                activity.expectedBytes.increment(by: Int(clamping: target.resolved.entry.size))
-                let export = Export(
-                    reader: repository.reader, threads: context.jobs,
-                    counting: (files: activity.files, bytes: activity.bytes))
-                try export.run(target.resolved.entry, to: path)
-                return export
+            export = try context.undoing(undo(path, context)) { () throws(DFSError) in
+                try run(target, to: path, repository, context)
             }
         } catch { throw runnable(error, path) }
         try context.output.report(
@@ -35,6 +30,32 @@ struct ExportCommand: DFSCommand {
                 reference: target.resolved.text, destination: path, files: export.files.current,
                 bytes: export.bytes.current, content: target.resolved.entry.content))
         return .done
+    }
+
+    private func run(
+        _ target: Target, to path: String, _ repository: Repository, _ context: CommandContext
+    ) throws(DFSError) -> Export {
+        try context.progress.track("export \(target.resolved.text)") { activity throws(DFSError) in
+            activity.expectedBytes.increment(by: Int(clamping: target.resolved.entry.size))
+            let export = Export(
+                reader: repository.reader, threads: context.jobs,
+                counting: (files: activity.files, bytes: activity.bytes))
+            try export.run(target.resolved.entry, to: path)
+            return export
+        }
+    }
+
+    /// What was not there before is removed; in a directory that was there half a copy stays.
+    private func undo(_ path: String, _ context: CommandContext) -> @Sendable () -> Void {
+        let wasThere = Files.exists(path)
+        return {
+            // The export goes on meanwhile, and may make a name in a directory that is about to be removed.
+            for _ in 0..<100 where !wasThere {
+                if (try? Files.removeTree(path)) != nil, !Files.exists(path) { break }
+            }
+            context.output.say(
+                "interrupted; " + (Files.exists(path) ? "the copy in \(path) is not whole" : "\(path) was removed"))
+        }
     }
 
     private func checkSpace(_ entry: TreeEntry, _ path: String) throws(DFSError) {

@@ -23,7 +23,10 @@ struct List: DFSCommand {
         if reference == "code:" {
             try snapshots(resolver.state, context)
         } else if let run = try context.run(named: reference, resolver) {
-            try parts(of: run, resolver, context)
+            try parts(
+                of: run, ["code", "outputs", "work", "logs"] + run.data.map { "data/" + $0.key }, resolver, context)
+        } else if let run = try context.run(dataOf: reference, resolver) {
+            try parts(of: run, run.data.map { "data/" + $0.key }, resolver, context)
         } else {
             try entries(of: try context.resolve(reference, resolver).resolved.entry, repository, context)
         }
@@ -44,14 +47,15 @@ struct List: DFSCommand {
         try context.output.list(rows, whenEmpty: "no code was recorded yet")
     }
 
-    private func parts(of run: RunRecord, _ resolver: Resolver, _ context: CommandContext) throws(DFSError) {
+    private func parts(
+        of run: RunRecord, _ names: [String], _ resolver: Resolver, _ context: CommandContext
+    ) throws(DFSError) {
         var rows = [PartRow]()
-        let names = ["code", "outputs", "work", "logs"] + run.data.map { "data/" + $0.key }
         for name in names.sorted() {
             guard let resolved = try? resolver.resolve("run:\(run.id)/\(name)") else { continue }
             rows.append(PartRow(run: run.id, part: name, entry: resolved.entry))
         }
-        try context.output.list(rows)
+        try context.output.list(rows, whenEmpty: "it took no data")
     }
 
     private func entries(_ entry: TreeEntry, _ name: [UInt8], _ context: CommandContext) throws(DFSError) {

@@ -28,7 +28,7 @@ struct Log: DFSCommand {
             let start = try resolver.version(dataset, selector)
             let versions = (resolver.state.datasets[dataset]?.versions ?? []).prefix(start.number).reversed()
             let below = try path.map { text throws(DFSError) in try Self.components(text) } ?? inner
-            let kept = try below.isEmpty ? Array(versions) : changes(Array(versions), below, repository)
+            let kept = try below.isEmpty ? Array(versions) : changes(Array(versions), below, dataset, repository)
             let tags = resolver.state.datasets[dataset]?.tags ?? [:]
             try print(kept.map { LogItem(dataset: dataset, version: $0, tags: tags) }, repository, context)
         case .code(let project, let selector, _):
@@ -53,13 +53,19 @@ struct Log: DFSCommand {
 
     /// Versions, newest first, in which what stands at a path is not what stood there before.
     private func changes(
-        _ versions: [VersionRecord], _ path: [[UInt8]], _ repository: Repository
+        _ versions: [VersionRecord], _ path: [[UInt8]], _ dataset: String, _ repository: Repository
     ) throws(DFSError) -> [VersionRecord] {
         var kept = [VersionRecord]()
         var entries = [TreeEntry?]()
         for version in versions {
             entries.append(
                 try repository.reader.entry(at: path, below: .root(version.tree, modified: version.time)))
+        }
+        guard entries.contains(where: { $0 != nil }) else {
+            let name = NameText.display(Array(path.joined(separator: [UInt8(ascii: "/")])))
+            throw DFSError(
+                .noReference, "no such path: \(dataset)/\(name)",
+                cause: "none of \(Quantity.count(versions.count, "version")) has it", hint: "dfs ls \(dataset)")
         }
         for (i, version) in versions.enumerated() {
             let before = i + 1 < entries.count ? entries[i + 1] : nil

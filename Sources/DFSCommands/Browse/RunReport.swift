@@ -60,6 +60,9 @@ struct RunReport: Report {
                         "\(Quantity.count(tree.files, "file")), \(ByteCount(tree.bytes))  run:\(run.id.short)/\(name)")
                 ))
         }
+        for part in ["outputs", "work"] {
+            fields += CaptureFields.cells(record["result"]?[part + "-capture"], of: part)
+        }
         if !run.tags.isEmpty { fields.append(("tags", .text(run.tags.joined(separator: " "), .accent))) }
         if let note = facts.text["note"]?.string { fields.append(("note", .text(note))) }
         fields += TextFields.cells(.object(facts.text))

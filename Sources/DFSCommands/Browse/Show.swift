@@ -195,18 +195,36 @@ enum TextFields {
 
 /// What a capture left out, as fields.
 enum CaptureFields {
-    static func cells(_ capture: JSONValue?) -> [(String, Cell)] {
+    /// `part`: of a run, `outputs` or `work`.
+    static func cells(_ capture: JSONValue?, of part: String? = nil) -> [(String, Cell)] {
         var fields = [(String, Cell)]()
-        for (member, label) in [
-            ("ignored", "ignored"), ("special", "special files left out"), ("too-large", "too large"),
-        ] {
-            if let count = capture?[member]?["count"]?.integer, count > 0 { fields.append((label, .number(count))) }
+        let prefix = part.map { $0 + " " } ?? ""
+        if let count = count("ignored", capture) { fields.append((prefix + "ignored", .number(count))) }
+        for (member, label) in [("special", "special files left out"), ("too-large", "too large")] {
+            guard let count = count(member, capture) else { continue }
+            let names = names(member, capture).prefix(5).joined(separator: ", ")
+            fields.append((prefix + label, .text("\(Quantity.number(count)): \(names)" + (count > 5 ? ", …" : ""))))
         }
         for (name, count) in (capture?["dropped"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
             if let count = count.integer, count > 0 {
-                fields.append(("not kept", .text("\(name) of \(Quantity.count(count, "file"))")))
+                fields.append((prefix + "not kept", .text("\(name) of \(Quantity.count(count, "file"))")))
             }
         }
         return fields
+    }
+
+    /// `nil` where there are none.
+    static func count(_ member: String, _ capture: JSONValue?) -> Int64? {
+        capture?[member]?["count"]?.integer.flatMap { $0 > 0 ? $0 : nil }
+    }
+
+    private static func names(_ member: String, _ capture: JSONValue?) -> [String] {
+        let files = capture?[member]?["files"]?.array ?? []
+        return (capture?[member]?["paths"]?.array ?? []).compactMap(\.string)
+            + files.compactMap { file in
+                file["path"]?.string.map { path in
+                    path + (file["size"]?.integer.map { " (\(ByteCount(UInt64(clamping: $0))))" } ?? "")
+                }
+            }
     }
 }

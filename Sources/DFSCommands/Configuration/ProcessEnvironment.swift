@@ -1,19 +1,20 @@
+import DFSModel
 import DFSSystem
 import Glibc
 
 /// What a process is given by its caller. Read once; commands and tests hold a value, never the globals.
 package struct ProcessEnvironment: Sendable {
     package var variables: [String: String]
-    /// Absolute.
-    package var workingDirectory: String
+    /// Absolute; `nil` when the working directory was removed.
+    package var directory: String?
     /// The user's home: `HOME`, else what the password database says; nil where neither names a directory.
     package var home: String?
     /// The configuration of the machine; elsewhere in tests.
     package var systemConfiguration = "/etc/dfs/config.toml"
 
-    package init(variables: [String: String], workingDirectory: String, home: String?) {
+    package init(variables: [String: String], workingDirectory: String?, home: String?) {
         self.variables = variables
-        self.workingDirectory = workingDirectory
+        directory = workingDirectory
         self.home = home
     }
 
@@ -29,6 +30,20 @@ package struct ProcessEnvironment: Sendable {
         }
         return ProcessEnvironment(
             variables: variables, workingDirectory: Files.workingDirectory(), home: home(variables["HOME"]))
+    }
+
+    /// Absolute. Throws when it was removed: what would be taken instead is never what was meant.
+    package var workingDirectory: String {
+        get throws(DFSError) {
+            if let directory { return directory }
+            throw DFSError(
+                .operational, "the working directory no longer exists", hint: "cd \(ShellText.quote(home ?? "/"))")
+        }
+    }
+
+    /// An absolute path without `.` and `..` for one that starts where the process was called.
+    package func absolute(_ path: String) throws(DFSError) -> String {
+        path.hasPrefix("/") ? Files.absolute(path) : Files.absolute(path, from: try workingDirectory)
     }
 
     /// A variable that is set to something; an empty one counts as unset.

@@ -57,12 +57,12 @@ package struct StoreLocator: Sendable {
                 throw DFSError(
                     .usage, "--store is empty", cause: "it takes a directory or s3://bucket/prefix", hint: "dfs doctor")
             }
-            return StoreLocation(location: absolute(option, environment.workingDirectory), level: .option)
+            return StoreLocation(location: try ofCaller(option), level: .option)
         }
         if let variable = environment["DFS_STORE"] {
-            return StoreLocation(location: absolute(variable, environment.workingDirectory), level: .variable)
+            return StoreLocation(location: try ofCaller(variable), level: .variable)
         }
-        if let project = try ProjectFile.find(from: environment.workingDirectory), let store = project.store {
+        if let project = try ProjectFile.find(from: try environment.workingDirectory), let store = project.store {
             return StoreLocation(location: absolute(store, project.directory), level: .project(file: project.path))
         }
         let directories = Directories(environment)
@@ -79,6 +79,11 @@ package struct StoreLocator: Sendable {
     private func named(in file: String) throws(DFSError) -> String? {
         guard let settings = try TOMLFile.read(file), let store = try settings.string("store") else { return nil }
         return absolute(store, Files.parent(file))
+    }
+
+    private func ofCaller(_ location: String) throws(DFSError) -> String {
+        if location.hasPrefix("s3://") || location.hasPrefix("~/") { return absolute(location, "/") }
+        return try environment.absolute(location)
     }
 
     /// A relative path starts where it was written; `~/` is the home, which shells expand but files do not.

@@ -21,6 +21,7 @@ struct CommitCommand: DFSCommand {
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let metadata = try facts()
+        try context.warnOfProject()
         let first: Repository?
         if try context.storeExists() { first = try context.repository() } else { first = nil }
         let choice = try SourceChoice.make(name, source, context, first)
@@ -33,11 +34,30 @@ struct CommitCommand: DFSCommand {
         commit.allowShrink = allowShrink
         commit.host = context.identity()
         do {
-            let outcome = if choice.isReference { try record(commit, context) } else { try capture(commit, context) }
+            let outcome = try context.undoing(undo(commit, context)) { () throws(DFSError) in
+                if choice.isReference { try record(commit, context) } else { try capture(commit, context) }
+            }
             try context.output.report(CommitReport(dataset: choice.dataset, source: choice.source, outcome: outcome))
             tell(outcome.notes, context)
+            if !outcome.isNew, message != nil || !metadata.isEmpty {
+                let what = message == nil ? "metadata" : metadata.isEmpty ? "message" : "message and metadata"
+                context.output.warn("\(what) not recorded: nothing changed")
+            }
         } catch { throw runnable(error, choice) }
         return .done
+    }
+
+    /// The entry may stand already when the signal comes, so it is looked at.
+    private func undo(_ commit: Commit, _ context: CommandContext) -> @Sendable () -> Void {
+        let (repository, dataset) = (commit.repository, commit.dataset)
+        let before = (try? repository.state())?.datasets[dataset]?.latest?.number
+        return {
+            Temporaries(store: repository.root).removeOwn()
+            let now = (try? repository.state())?.datasets[dataset]?.latest?.number
+            context.output.say(
+                now == before ? "interrupted; nothing was recorded" : "interrupted; \(dataset) v\(now ?? 0) is recorded"
+            )
+        }
     }
 
     private func facts() throws(DFSError) -> [String: String] {
@@ -46,7 +66,11 @@ struct CommitCommand: DFSCommand {
             guard let equals = fact.firstIndex(of: "="), equals != fact.startIndex else {
                 throw DFSError(.usage, "--meta \(fact) is not KEY=VALUE", hint: "dfs commit --help")
             }
-            out[String(fact[..<equals])] = String(fact[fact.index(after: equals)...])
+            let key = String(fact[..<equals])
+            guard out[key] == nil else {
+                throw DFSError(.usage, "--meta \(key) is given twice", hint: "dfs commit --help")
+            }
+            out[key] = String(fact[fact.index(after: equals)...])
         }
         return out
     }
@@ -62,7 +86,7 @@ struct CommitCommand: DFSCommand {
 
     private func capture(_ commit: Commit, _ context: CommandContext) throws(DFSError) -> Commit.Outcome {
         var commit = commit
-        try Self.checkSource(commit.source, commit.repository)
+        try Self.checkSource(commit.source, context, commit.repository)
         let filter = try SourceFilter(root: commit.source)
         let signer = try context.signer()
         let latest = try commit.repository.state().datasets[commit.dataset]?.latest
@@ -76,8 +100,9 @@ struct CommitCommand: DFSCommand {
         }
     }
 
-    /// A source that holds the store would record the store into itself.
-    private static func checkSource(_ source: String, _ repository: Repository) throws(DFSError) {
+    private static func checkSource(
+        _ source: String, _ context: CommandContext, _ repository: Repository
+    ) throws(DFSError) {
         guard let status = try FileStatus.of(path: source, following: true) else {
             throw DFSError(.operational, "\(source) is not there", hint: "ls \(ShellText.quote(Files.parent(source)))")
         }
@@ -86,13 +111,7 @@ struct CommitCommand: DFSCommand {
                 .usage, "\(source) is not a directory", cause: "a dataset is made from a directory",
                 hint: "dfs commit --help")
         }
-        let (inner, outer) = (Files.resolved(repository.root) ?? repository.root, Files.resolved(source) ?? source)
-        if inner == outer || inner.hasPrefix(outer == "/" ? "/" : outer + "/") {
-            guard try SourceFilter(root: source)?.excludes(inner, below: outer) != true else { return }
-            throw DFSError(
-                .refused, "\(source) holds the store itself", cause: "\(repository.root) lies in it",
-                hint: "dfs doctor")
-        }
+        try OwnPlaces(context, repository).checkSource(source)
     }
 
     private func tell(_ notes: CaptureNotes, _ context: CommandContext) {

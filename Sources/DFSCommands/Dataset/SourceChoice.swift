@@ -24,7 +24,7 @@ struct SourceChoice {
             if isReference(source, context, state) {
                 return SourceChoice(dataset: dataset, source: source, isReference: true)
             }
-            return SourceChoice(dataset: dataset, source: context.absolute(source), isReference: false)
+            return SourceChoice(dataset: dataset, source: try context.absolute(source), isReference: false)
         }
         if let repository, let path = try lastSource(of: dataset, context, repository) {
             return SourceChoice(dataset: dataset, source: path, isReference: false)
@@ -54,7 +54,8 @@ struct SourceChoice {
     /// A text that names a place on this machine is a path; `run:` and `code:` and known datasets are references.
     private static func isReference(_ text: String, _ context: CommandContext, _ state: LedgerState?) -> Bool {
         if ["run:", "code:", "dfs://"].contains(where: text.hasPrefix) { return true }
-        if text.hasPrefix("/") || text.hasPrefix(".") || Files.exists(context.absolute(text)) { return false }
+        if text.hasPrefix("/") || text.hasPrefix(".") { return false }
+        if let path = try? context.absolute(text), Files.exists(path) { return false }
         guard let state, let reference = try? context.reference(text, state),
             case .dataset(let name, _, _) = reference
         else { return false }

@@ -15,6 +15,7 @@ struct Status: DFSCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        try context.warnOfProject()
         let repository = try context.repository()
         let choice = try SourceChoice.make(name, path, context, repository)
         guard !choice.isReference else {

@@ -14,6 +14,12 @@ struct Tag: DFSCommand {
     @Flag(help: "Take the tag away.") var delete = false
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
+    /// For commands that set a tag at their end: what `set` would refuse then.
+    static func check(_ tag: String) throws(DFSError) {
+        guard let problem = TagName.problem(tag) else { return }
+        throw DFSError(.usage, "\(tag) cannot be a tag", cause: problem, hint: "dfs tag --help")
+    }
+
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let repository = try context.repository()
         let resolver = try context.resolver(repository)

@@ -38,7 +38,7 @@ struct Doctor: DFSCommand {
 
     private static func project(_ context: CommandContext) -> [DoctorFinding] {
         do {
-            guard let project = try ProjectFile.find(from: context.environment.workingDirectory) else { return [] }
+            guard let project = try ProjectFile.find(from: try context.environment.workingDirectory) else { return [] }
             return [DoctorFinding("project", .good, project.path)]
                 + project.warnings.map { DoctorFinding("project", .note, $0) }
         } catch { return [DoctorFinding("project", error)] }

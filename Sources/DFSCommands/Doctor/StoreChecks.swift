@@ -13,9 +13,6 @@ struct StoreChecks {
     let context: CommandContext
     let repairs: Bool
 
-    /// A temporary file of the store older than this is nobody's any more.
-    private static let temporaryAge: Int64 = 86400
-
     func findings() -> [DoctorFinding] {
         guard let location = try? context.storeLocation(), !location.isRemote,
             Files.exists(location.location + "/" + StoreDescription.key)
@@ -138,22 +135,19 @@ struct StoreChecks {
 
     private func temporaries(_ repository: Repository) -> [DoctorFinding] {
         looked("tmp") { () throws(DFSError) in
-            let folder = repository.root + "/tmp"
-            guard Files.isDirectory(folder) else { return DoctorFinding("tmp", .good, "empty") }
-            let directory = try OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY)
-            let limit = context.clock().adding(seconds: -Self.temporaryAge)
-            var old = 0, swept = 0
-            for name in try DirectoryListing.names(of: directory) {
-                guard let status = try FileStatus.of(name, at: directory.raw), status.modified < limit else { continue }
-                old += 1
-                if repairs, withCName(name, { unlinkat(directory.raw, $0, 0) }) == 0 { swept += 1 }
-            }
-            if old == swept {
-                return DoctorFinding("tmp", .good, swept == 0 ? "clean" : "swept \(Quantity.count(swept, "file"))")
+            let temporaries = Temporaries(store: repository.root)
+            let found = try temporaries.look(now: context.clock())
+            let swept = repairs && !found.left.isEmpty ? try temporaries.remove(found.left) : 0
+            let left = found.left.count - swept
+            let using = found.inUse > 0 ? "\(Quantity.count(found.inUse, "file")) being written" : nil
+            let facts: [String: JSONValue] = ["left": .integer(Int64(left)), "inUse": .integer(Int64(found.inUse))]
+            guard left > 0 else {
+                let what = swept == 0 ? "clean" : "swept \(Quantity.count(swept, "file"))"
+                return DoctorFinding("tmp", .good, what, note: using, facts: facts)
             }
             return DoctorFinding(
-                "tmp", .note, "\(Quantity.count(old - swept, "file")) left by interrupted commands",
-                hint: "dfs doctor --repair")
+                "tmp", .note, "\(Quantity.count(left, "file")) left by interrupted commands", note: using,
+                hint: "dfs doctor --repair", facts: facts)
         }
     }
 

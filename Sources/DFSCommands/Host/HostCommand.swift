@@ -21,7 +21,8 @@ extension CommandContext {
     /// How a host record is taken for a job with these arguments.
     func hostRequest(arguments: [String]) throws(DFSError) -> HostRequest {
         HostRequest(
-            arguments: arguments, environment: environment.variables, workingDirectory: environment.workingDirectory,
+            arguments: arguments, environment: environment.variables,
+            workingDirectory: try environment.workingDirectory,
             home: environment.home, cacheDirectory: try directories.cache() + "/host",
             gpuHelper: ["/proc/self/exe", "__nvml"], hash: { Digest.of($0) })
     }

@@ -10,6 +10,8 @@ struct DataInput: Sendable {
     let key: String
     /// Where it appears besides, absolute.
     let path: String?
+    /// What the reference stood for, where it did not say the version.
+    let resolution: String?
 
     /// Without the path, which may name a person: it is in the run's text.
     var ledgerInput: RunInput {
@@ -27,7 +29,7 @@ struct DataInput: Sendable {
 
     /// Resolves all options; keys must differ.
     static func resolve(
-        _ options: [String], _ resolver: Resolver, absolute: (String) -> String
+        _ options: [String], _ resolver: Resolver, absolute: (String) throws(DFSError) -> String
     ) throws(DFSError) -> [DataInput] {
         var inputs = [DataInput]()
         for option in options {
@@ -43,8 +45,29 @@ struct DataInput: Sendable {
         return inputs
     }
 
+    private static func check(_ key: String, _ option: String) throws(DFSError) {
+        let cause =
+            switch key {
+            case "": "its key is empty"
+            case ".", "..": "\(key) is no name"
+            default: key.utf8.contains(0) ? "its key holds a zero byte" : nil as String?
+            }
+        if let cause { throw refusal(option, cause) }
+    }
+
+    /// Neither in place of everything nor over the run's own directory.
+    private static func check(path: String, _ option: String) throws(DFSError) {
+        if path == "/" { throw refusal(option, "it would hide everything at /") }
+        guard path == RunView.deepops || path.hasPrefix(RunView.deepops + "/") else { return }
+        throw refusal(option, "\(RunView.deepops) is the run's own directory")
+    }
+
+    private static func refusal(_ option: String, _ cause: String) -> DFSError {
+        DFSError(.usage, "--data \(option) cannot be used", cause: cause, hint: "dfs-run --help")
+    }
+
     private static func resolve(
-        _ option: String, _ resolver: Resolver, _ absolute: (String) -> String
+        _ option: String, _ resolver: Resolver, _ absolute: (String) throws(DFSError) -> String
     ) throws(DFSError) -> DataInput {
         var key: String?
         var text = option
@@ -52,6 +75,7 @@ struct DataInput: Sendable {
             key = String(option[..<equals])
             text = String(option[option.index(after: equals)...])
         }
+        if let key { try check(key, option) }
         let reference = try resolver.parse(text)
         guard case .dataset(let name, let selector, let inside) = reference else {
             throw DFSError(.usage, "\(text) is not a dataset", hint: "dfs ls")
@@ -62,14 +86,18 @@ struct DataInput: Sendable {
                 hint: "dfs-run --data \(name) …")
         }
         let version = try resolver.version(name, selector)
+        let resolution = Resolution.sentence(text, reference, version)
         let defaultKey = name.split(separator: "/").last.map(String.init) ?? name
-        guard let key, !key.isEmpty else {
-            return DataInput(dataset: name, version: version, key: defaultKey, path: nil)
+        guard let key else {
+            return DataInput(dataset: name, version: version, key: defaultKey, path: nil, resolution: resolution)
         }
-        guard key.contains("/") else { return DataInput(dataset: name, version: version, key: key, path: nil) }
-        let path = absolute(key)
+        guard key.contains("/") else {
+            return DataInput(dataset: name, version: version, key: key, path: nil, resolution: resolution)
+        }
+        let path = try absolute(key)
+        try check(path: path, option)
         return DataInput(
             dataset: name, version: version, key: path.split(separator: "/").last.map(String.init) ?? defaultKey,
-            path: path)
+            path: path, resolution: resolution)
     }
 }

@@ -48,13 +48,12 @@ struct RunCommand: DFSCommand {
             try context.output.line(Root.helpMessage(for: RunCommand.self))
             return .done
         }
-        let words = Array(command.first == "--" ? command.dropFirst() : command[...])
-        guard !words.isEmpty else {
-            throw DFSError(.usage, "there is no command to run", hint: "dfs-run -- python train.py")
-        }
+        let words = try words()
+        if let tag { try Tag.check(tag) }
         let repository = try context.repository(creating: true)
         let signer = try context.signer()
         let project = try context.project()
+        try context.warnOfProject()
         let run = RunID(.make())
         let live = LiveRun(storeRoot: repository.root, run: run)
         // The server starts while code and host are looked at.
@@ -72,5 +71,32 @@ struct RunCommand: DFSCommand {
             view.stop()
             throw error
         }
+    }
+
+    /// The command. The passthrough begins at the first word that is no option, and so at an option that does not exist.
+    private func words() throws(DFSError) -> [String] {
+        if let first = command.first, first.hasPrefix("-"), first != "--" { throw Self.unknown(first) }
+        let words = Array(command.first == "--" ? command.dropFirst() : command[...])
+        guard !words.isEmpty else {
+            throw DFSError(.usage, "there is no command to run", hint: "dfs-run -- python train.py")
+        }
+        return words
+    }
+
+    private static let notBuilt = ["--code", "--like", "--require", "--deny", "--no-freeze-env", "--no-access"]
+    private static let built = [
+        "--data", "--in-place", "--strict", "--seed", "--tag", "--note", "--no-expand", "--store", "--json", "--quiet",
+        "--progress", "--color", "--jobs", "--help",
+    ]
+
+    private static func unknown(_ option: String) -> DFSError {
+        let name = String(option.prefix { $0 != "=" })
+        if notBuilt.contains(name) {
+            return DFSError(.usage, "\(name) is not built yet", hint: "dfs-run --help")
+        }
+        let near = Suggestion.nearest(to: name, among: built).map { "did you mean \($0)?" }
+        return DFSError(
+            .usage, "there is no option \(name)", cause: near ?? "options stand before the command, its own after it",
+            hint: "dfs-run --help")
     }
 }

@@ -23,8 +23,10 @@ struct RunPlanner {
     func plan() throws(DFSError) -> RunPlan {
         let resolver = try context.resolver(repository)
         let specs = options.data.isEmpty ? project?.run.data ?? [] : options.data
-        let inputs = try DataInput.resolve(specs, resolver) { context.absolute($0) }
-        let hostRecord = BackgroundHost(hostRequest())
+        let inputs = try DataInput.resolve(specs, resolver) { path throws(DFSError) in try context.absolute(path) }
+        for resolution in inputs.compactMap(\.resolution) { context.output.say(resolution) }
+        if !options.noExpand { try Placeholders.check(command, keys: inputs.map(\.key)) }
+        let hostRecord = BackgroundHost(try hostRequest())
         let survey = try survey()
         let name = projectName(survey.root)
         let previous = resolver.state.projects[name]?.latest
@@ -47,19 +49,21 @@ struct RunPlanner {
     // MARK: Code
 
     private func survey() throws(DFSError) -> CodeSurvey {
+        let places = try OwnPlaces(context, repository)
         var options = CodeSurvey.Options(environment: context.environment.variables)
         if let limit = project?.run.maximumFile?.value { options.maximumFileSize = limit }
-        let start = context.environment.workingDirectory
-        var survey = try CodeSurvey.survey(root: start, options: options)
-        if survey.facts.repository == nil, let project, start.hasPrefix(project.directory) {
-            survey = try CodeSurvey.survey(root: project.directory, options: options)
+        options.withheld = places.reasons
+        let start = try context.environment.workingDirectory
+        func look(_ root: String) throws(DFSError) -> CodeSurvey {
+            // Before the walk: it would go through all of the machine.
+            let top = CodeSurvey.workTree(of: root)
+            try places.checkProject(top ?? root, isRepository: top != nil, home: context.environment.home)
+            return try CodeSurvey.survey(root: root, options: options)
         }
-        if survey.facts.repository == nil, survey.root == "/" || survey.root == context.environment.home {
-            throw DFSError(
-                .usage, "\(survey.root) is no project", cause: "all of it would be captured as code",
-                hint: "cd into the project's directory, then repeat the command")
-        }
-        return survey
+        if CodeSurvey.workTree(of: start) == nil { return try look(project?.directory ?? start) }
+        let survey = try look(start)
+        guard survey.facts.repository == nil, let project else { return survey }
+        return try look(project.directory)
     }
 
     private func projectName(_ root: String) -> String {
@@ -97,10 +101,10 @@ struct RunPlanner {
 
     // MARK: Host
 
-    private func hostRequest() -> HostRequest {
+    private func hostRequest() throws(DFSError) -> HostRequest {
         HostRequest(
             arguments: command, environment: context.environment.variables,
-            workingDirectory: context.environment.workingDirectory, home: context.environment.home,
+            workingDirectory: try context.environment.workingDirectory, home: context.environment.home,
             cacheDirectory: (try? context.directories.cache()).map { $0 + "/host" },
             gpuHelper: [ServerProcess.executable, "__nvml"], hash: { Digest.of($0) })
     }

@@ -135,7 +135,7 @@ final class RunSession {
     private var texts: [String: JSONValue] {
         var fields = context.identity()
         fields["arguments"] = .array(plan.command.map { .string(NameText.encode(ArgumentText.bytes(of: $0))) })
-        fields["directory"] = .string(context.environment.workingDirectory)
+        fields["directory"] = context.environment.directory.map { .string($0) } ?? .null
         fields["project-directory"] = .string(plan.survey.root)
         fields["identity"] = plan.host.identity
         var paths = [String: JSONValue]()
@@ -274,8 +274,24 @@ final class RunSession {
             "\(name) \(Quantity.count(Int(tree.files), "file")), \(ByteCount(tree.bytes))"
         }
         let end = code == 0 ? "" : " (exit \(code))"
+        let parts = [part("outputs", sealed.outputs), part("work", sealed.work)] + leftOut
         context.output.say(
-            "run \(plan.name)\(end): \(part("outputs", sealed.outputs)); \(part("work", sealed.work)); dfs show run:\(plan.run.uuid.digits.suffix(8))"
-        )
+            "run \(plan.name)\(end): \(parts.joined(separator: "; ")); dfs show run:\(plan.run.uuid.digits.suffix(8))")
+    }
+
+    /// `left out: 1 file above 100 MB, 1 special file`, as the record says; nothing where all was taken.
+    private var leftOut: [String] {
+        guard let end = try? repository.state().run(plan.run)?.end,
+            let record = try? repository.objects.json(end.record.record, what: "the result")
+        else { return [] }
+        let captures = [record["outputs-capture"], record["work-capture"]]
+        func count(_ member: String) -> Int64 {
+            captures.reduce(0) { $0 + (CaptureFields.count(member, $1) ?? 0) }
+        }
+        var kinds = [String]()
+        let (large, special) = (count("too-large"), count("special"))
+        if large > 0 { kinds.append("\(Quantity.count(large, "file")) above \(ByteCount(plan.maximumFileSize))") }
+        if special > 0 { kinds.append(Quantity.count(special, "special file")) }
+        return kinds.isEmpty ? [] : ["left out: " + kinds.joined(separator: ", ")]
     }
 }

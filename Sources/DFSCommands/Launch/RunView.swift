@@ -40,7 +40,7 @@ struct RunView {
     }
 
     var workingDirectory: String {
-        let here = environment.workingDirectory
+        let here = environment.directory ?? plan.survey.root
         guard !isNamespaced, !plan.options.inPlace, here.hasPrefix(plan.survey.root) else { return here }
         return live.work + here.dropFirst(plan.survey.root.count)
     }
@@ -126,11 +126,12 @@ struct RunView {
         return steps
     }
 
-    /// What of the real project shows read-only through the snapshot. Python's caches would hide the job's own.
+    /// What of the real project shows read-only through the snapshot. Python's caches would hide the job's own, and
+    /// this program's could not be written to by libraries of the job.
     var visiblePaths: [[UInt8]] {
         Array(
-            plan.survey.excluded(pythonCaches: false).filter { $0.reason != .tooLarge }.map(\.path).prefix(
-                Self.visibleLimit))
+            plan.survey.excluded(pythonCaches: false).filter { ![.tooLarge, .cache].contains($0.reason) }.map(\.path)
+                .prefix(Self.visibleLimit))
     }
 
     private func dataPaths() -> [EnterPlan.Step] {

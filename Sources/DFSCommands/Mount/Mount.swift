@@ -37,17 +37,15 @@ struct MountCommand: DFSCommand {
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
         request.registry = registry.directory
-        if foreground { return try stay(request, context) }
+        if foreground {
+            let output = context.output
+            try Serve.run(request) { message in output.say(message) }
+            return .done
+        }
         request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
         let server = try ServerProcess.start(request).waitUntilServing()
         try context.output.report(MountReport(mountpoint: mountpoint, store: repository.root, pid: server.child.pid))
         return .done
-    }
-
-    private func stay(_ request: ServeRequest, _ context: CommandContext) throws(DFSError) -> ExitCode {
-        let output = context.output
-        let code = Serve.run(request) { message in output.say(message) }
-        return ExitCode(rawValue: code)
     }
 
     /// Takes away a mount of ours whose daemon is dead; the kernel answers ENOTCONN there and would for ever.

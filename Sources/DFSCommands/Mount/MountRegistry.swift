@@ -65,7 +65,7 @@ extension CommandContext {
 
     /// The mountpoint that was given, or the default one.
     func mountpoint(_ path: String?) throws(DFSError) -> String {
-        if let path { return MountTable.canonical(absolute(path)) }
+        if let path { return MountTable.canonical(try absolute(path)) }
         return MountTable.canonical(try defaultMountpoint())
     }
 

@@ -16,25 +16,25 @@ enum Serve {
         guard let text = arguments.first, let json = try? JSONValue.parse(text), let request = ServeRequest(json) else {
             return ExitCode.usage.rawValue
         }
-        return run(request) { message in log(message) }
+        do throws(DFSError) {
+            try run(request) { message in log(message) }
+            return 0
+        } catch {
+            answer(request.answer, error)
+            log("cannot serve \(request.mountpoint): \(error.what)")
+            return ExitCode(error.code).rawValue
+        }
     }
 
-    /// `told` receives what happens.
-    static func run(_ request: ServeRequest, told: @escaping @Sendable (String) -> Void) -> Int32 {
+    /// Serves until the mount ends; throws when it does not begin. `told` receives what happens.
+    static func run(_ request: ServeRequest, told: @escaping @Sendable (String) -> Void) throws(DFSError) {
         // Blocked before any thread exists, so that only the one that waits for them gets them.
         let signals = blockSignals()
         if request.endsWithParent {
             _ = clinux_prctl(1, UInt(SIGTERM))
-            if getppid() != request.parent { return ExitCode.launcher.rawValue }
+            if getppid() != request.parent { throw DFSError(.launcher, "the launcher has ended", hint: "dfs doctor") }
         }
-        let server: FuseServer
-        do throws(DFSError) {
-            server = try start(request, told)
-        } catch {
-            answer(request.answer, error)
-            told("cannot serve \(request.mountpoint): \(error.what)")
-            return ExitCode(error.code).rawValue
-        }
+        let server = try start(request, told)
         watch(signals, server)
         let registry = request.registry.map { MountRegistry(directory: $0) }
         try? registry?.add(request)
@@ -45,7 +45,6 @@ enum Serve {
         // A launcher that was killed leaves this to its server.
         if request.endsWithParent { rmdir(request.mountpoint) }
         told("ended")
-        return 0
     }
 
     private static func start(

@@ -18,10 +18,12 @@ struct CommandContext: Sendable {
     var directories: Directories { Directories(environment) }
 
     /// The `dfs.toml` of the working directory or the nearest directory above it.
-    func project() throws(DFSError) -> ProjectFile? {
-        let project = try ProjectFile.find(from: environment.workingDirectory)
-        for warning in project?.warnings ?? [] { output.warn(warning) }
-        return project
+    func project() throws(DFSError) -> ProjectFile? { try ProjectFile.find(from: try environment.workingDirectory) }
+
+    /// Tells of settings that mean nothing; called once by commands that go by a `dfs.toml`.
+    func warnOfProject() throws(DFSError) {
+        guard environment.directory != nil else { return }
+        for warning in try project()?.warnings ?? [] { output.warn(warning) }
     }
 
     /// Where the store is, and which level of configuration says so. Whether it exists is not looked at.
@@ -29,6 +31,15 @@ struct CommandContext: Sendable {
         try StoreLocator(environment: environment).locate(option: storeOption)
     }
 
+    /// Does `body`; where the user interrupts it, `undo` first.
+    func undoing<R>(
+        _ undo: @escaping @Sendable () -> Void, _ body: () throws(DFSError) -> R
+    ) throws(DFSError) -> R {
+        let hook = hooks.add(undo)
+        defer { hooks.remove(hook) }
+        return try body()
+    }
+
     /// An absolute path without `.` and `..` for one given on the command line.
-    func absolute(_ path: String) -> String { Files.absolute(path, from: environment.workingDirectory) }
+    func absolute(_ path: String) throws(DFSError) -> String { try environment.absolute(path) }
 }

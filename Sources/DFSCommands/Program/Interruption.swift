@@ -10,11 +10,16 @@ import Synchronization
 enum Interruption {
     private static let pipeEnd = Atomic<Int32>(-1)
     private static let received = Atomic<Int>(0)
+    private static let isEnding = Atomic<Bool>(false)
+
+    /// Called by the main thread where it would report a failure: while hooks undo what it did, that is no news.
+    static func awaitEnd() { while isEnding.load(ordering: .acquiring) { pause() } }
 
     /// Called once by the process's entry. A signal that was ignored from the start (nohup, background jobs) stays so.
     static func install(_ hooks: CleanupHooks) {
         // Made here, so that the handler never initialises anything.
         _ = pipeEnd.load(ordering: .relaxed) + Int32(received.load(ordering: .relaxed))
+        _ = isEnding.load(ordering: .relaxed)
         _ = Talk.lineIsDrawn.load(ordering: .relaxed)
         hooks.onFirst { startThread(hooks) }
         for number in [SIGINT, SIGTERM, SIGHUP] {
@@ -47,6 +52,7 @@ enum Interruption {
             while read(source.raw, &number, 1) != 1 {
                 if errno != EINTR { return }
             }
+            isEnding.store(true, ordering: .releasing)
             hooks.run()
             _exit(128 + Int32(number))
         }

@@ -58,9 +58,18 @@ package struct Invocation: Sendable {
             return .help(Root.helpMessage())
         } catch {
             guard Root.exitCode(for: error).isSuccess else { throw usage(Root.message(for: error), path) }
+            if let word = Self.accidentalHelp(path.arguments) { throw usage("Unknown option '\(word)'", path) }
             let text = Root.fullMessage(for: error)
             return .help(String(text.dropLast(text.reversed().prefix { $0 == "\n" }.count)))
         }
+    }
+
+    /// `-dash`: to the parser four short options, one of which asks for help.
+    private static func accidentalHelp(_ arguments: [String]) -> String? {
+        guard !arguments.contains(where: { ["-h", "--help", "-help", "help", "--version"].contains($0) }) else {
+            return nil
+        }
+        return arguments.first { $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.count > 2 && $0.contains("h") }
     }
 
     /// The parser's message in our form: the first sentence is what, the rest is why.
@@ -95,6 +104,7 @@ package struct Invocation: Sendable {
             try output.flush()
             return code
         } catch {
+            Interruption.awaitEnd()
             if output.readerIsGone { return .brokenPipe }
             // What was printed before the failure is still data; a failure to write it is the lesser news.
             try? output.flush()

@@ -10,6 +10,7 @@ import Glibc
 package func run(arguments: [String]) -> Int32 {
     // glibc would raise its limit to the largest block ever freed, and hold on to twice the memory that is in use.
     clinux_map_large_blocks(1 << 20)
+    openStandardStreams()
     if arguments.count > 1, let hidden = HiddenCommands.table[arguments[1]] {
         return hidden(Array(arguments.dropFirst(2)))
     }
@@ -18,6 +19,14 @@ package func run(arguments: [String]) -> Int32 {
     let hooks = CleanupHooks()
     Interruption.install(hooks)
     return Invocation(arguments: Array(arguments.dropFirst()), environment: .current(), hooks: hooks).run()
+}
+
+/// Opens what the caller has closed of the first three descriptors, before a file of a store gets their numbers. Standard
+/// output cannot be written to then, so that an answer that goes nowhere is an error.
+private func openStandardStreams() {
+    for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
+        _ = open("/dev/null", descriptor == STDOUT_FILENO ? O_RDONLY : O_RDWR)
+    }
 }
 
 /// Commands that this program calls itself with. They run before anything is parsed or any thread is made.

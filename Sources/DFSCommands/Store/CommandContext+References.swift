@@ -12,11 +12,64 @@ struct Target {
     let resolved: Resolver.Resolved
 }
 
+/// Which version a name that moves, a time, or a part of a digest stood for.
+enum Resolution {
+    /// `faces@2d = faces@v3, recorded 2026-11-24T10:00:00Z`; `nil` where the argument says the version or chooses none.
+    static func sentence(_ argument: String, _ reference: Reference, _ version: VersionRecord) -> String? {
+        guard case .dataset(let name, let selector, _) = reference, let given = given(argument, selector) else {
+            return nil
+        }
+        return "\(name)@\(given) = \(name)@v\(version.number), recorded \(version.time.short)"
+    }
+
+    static func sentence(_ argument: String, _ reference: Reference, _ snapshot: SnapshotRecord) -> String? {
+        guard case .code(let project, let selector, _) = reference, selector != .snapshot(snapshot.id),
+            let given = given(argument, selector)
+        else { return nil }
+        return "code:\(project)@\(given) = code:\(project)@\(snapshot.id), recorded \(snapshot.time.short)"
+    }
+
+    private static func given(_ argument: String, _ selector: Reference.Selector) -> String? {
+        if case .version = selector { return nil }
+        return selector == .latest && !argument.contains("@") ? nil : selector.description
+    }
+}
+
 extension CommandContext {
     /// Reads and resolves an argument whose path may be any bytes.
     func resolve(_ argument: String, _ resolver: Resolver) throws(DFSError) -> Target {
-        let reference = try reference(argument, resolver.state)
-        return Target(reference: reference, resolved: try resolver.resolve(reference))
+        let reference = try Self.inLogs(try reference(argument, resolver.state))
+        try Self.refuseDocument(reference)
+        let resolved = try resolver.resolve(reference)
+        switch resolved.subject {
+        case .version(_, let version): tell(Resolution.sentence(argument, reference, version))
+        case .snapshot(_, let snapshot): tell(Resolution.sentence(argument, reference, snapshot))
+        case .run: break
+        }
+        return Target(reference: reference, resolved: resolved)
+    }
+
+    /// What `document` and `run(dataOf:)` answer is there, but has no tree.
+    private static func refuseDocument(_ reference: Reference) throws(DFSError) {
+        guard case .run(_, let path) = reference, path.count == 1 else { return }
+        let command =
+            switch String(decoding: path[0], as: UTF8.self) {
+            case "record.json", "host.json", "status": "cat"
+            case "data": "ls"
+            default: nil as String?
+            }
+        guard let command else { return }
+        throw DFSError(
+            .usage, "\(reference) is not stored as it is shown", cause: "it is put together when it is asked for",
+            hint: "dfs \(command) \(reference)")
+    }
+
+    private func tell(_ resolution: String?) { if let resolution { output.say(resolution) } }
+
+    /// `run:ID/metrics.jsonl`, as the mount has it, lies among the logs.
+    private static func inLogs(_ reference: Reference) throws(DFSError) -> Reference {
+        guard case .run(_, let path) = reference, path == [Array("metrics.jsonl".utf8)] else { return reference }
+        return reference.with(path: [Array("logs".utf8)] + path)
     }
 
     func reference(_ argument: String, _ state: LedgerState) throws(DFSError) -> Reference {
@@ -36,6 +89,26 @@ extension CommandContext {
             return nil
         }
         return try resolver.run(argument)
+    }
+
+    /// The run of `run:ID/data`, which is no tree but holds one for each key.
+    func run(dataOf argument: String, _ resolver: Resolver) throws(DFSError) -> RunRecord? {
+        guard case .run(let id, let path) = try reference(argument, resolver.state), path == [Array("data".utf8)] else {
+            return nil
+        }
+        return try resolver.run(id)
+    }
+
+    /// What the mount shows as `run:ID/record.json`, `host.json` and `status`, which are put together when asked for.
+    func document(_ argument: String, _ resolver: Resolver) throws(DFSError) -> [UInt8]? {
+        guard case .run(let id, let path) = try reference(argument, resolver.state), path.count == 1 else { return nil }
+        let documents = RunDocuments(repository: resolver.repository)
+        switch String(decoding: path[0], as: UTF8.self) {
+        case "record.json": return try documents.record(of: try resolver.run(id)).canonicalBytes + [0x0a]
+        case "host.json": return try documents.host(of: try resolver.run(id)).canonicalBytes + [0x0a]
+        case "status": return Array((documents.status(of: try resolver.run(id)) + "\n").utf8)
+        default: return nil
+        }
     }
 
     private func isRun(_ argument: String, _ state: LedgerState) -> Bool { !state.runs(matching: argument).isEmpty }

@@ -15,6 +15,8 @@ package struct ExcludedPath: Sendable, Equatable {
         case unreadable
         /// Repositories within repositories, deeper than anyone has them.
         case nestedRepository = "nested-repository"
+        /// What this program keeps: a store, the user's key, derived data, mounts of a store.
+        case store, key, cache, mount
     }
 
     /// Relative to the survey's root, with slashes between components.
@@ -56,6 +58,8 @@ package struct CodeSurvey: Sendable {
         /// In git, larger untracked files are left out; `nil`: none.
         package var maximumUntrackedFileSize: UInt64?
         package var gitMilliseconds = 120_000
+        /// Directories that are nobody's code, wherever they lie: absolute, without symlinks.
+        package var withheld: [String: ExcludedPath.Reason] = [:]
 
         package init(environment: [String: String]) { self.environment = environment }
     }
@@ -79,22 +83,34 @@ package struct CodeSurvey: Sendable {
             throw DFSError(.operational, "cannot survey \(root)", cause: "not a directory", hint: "ls -ld \(root)")
         }
         guard let top = GitPlace.topLevel(above: start) else {
-            return CodeSurvey(root: start, try PlainSurvey(options: options, depth: 0).survey(start))
+            return CodeSurvey(root: start, try PlainSurvey(options: options, depth: 0).survey(start), options)
         }
         var found = try RepositorySurvey(options: options, depth: 0).survey(top)
         if found.hasDFSIgnore { try DFSIgnoreOverlay.apply(to: &found, in: top) }
-        let survey = CodeSurvey(root: top, found)
+        let survey = CodeSurvey(root: top, found, options)
         // A directory that the repository around it ignores (a project below a home directory kept in git) is not
         // that repository's code.
         let inside = Array(start.utf8.dropFirst(top.utf8.count)).split(separator: UInt8(ascii: "/")).map { Array($0) }
         if survey.exclusions.shouldVisit(inside, isDirectory: true) { return survey }
         var plain = try PlainSurvey(options: options, depth: 0).survey(start)
         plain.facts.notes.append("the git work tree around it ignores it, so it is taken as a plain directory")
-        return CodeSurvey(root: start, plain)
+        return CodeSurvey(root: start, plain, options)
     }
 
-    init(root: String, _ found: SurveyFindings) {
+    /// The git work tree that the directory lies in; `nil` when there is none.
+    package static func workTree(of directory: String) -> String? {
+        Files.resolved(directory).flatMap { GitPlace.topLevel(above: $0) }
+    }
+
+    init(root: String, _ found: SurveyFindings, _ options: Options) {
         self.root = root
+        var found = found
+        let prefix = root == "/" ? "/" : root + "/"
+        for (path, reason) in options.withheld where path.hasPrefix(prefix) && Files.isDirectory(path) {
+            let inside = Array(path.utf8.dropFirst(prefix.utf8.count))
+            found.excluded.removeAll { $0.path == inside }
+            found.excluded.append(ExcludedPath(path: inside, isDirectory: true, reason: reason))
+        }
         excluded = found.topmost()
         exclusions = ExclusionTree(excluded.map(\.path))
         facts = found.facts

@@ -62,6 +62,7 @@ struct PlainSurvey {
                 return leaveOut(full, entry.isDirectory, .ignored)
             }
             if entry.isDirectory {
+                if isWithheld(full) { return }
                 guard let inner = try open(entry.name, at: directory, full) else { return }
                 try self.directory(inner, full + [UInt8(ascii: "/")], isTop: false, name: entry.name)
             } else if let status = try FileStatus.of(entry.name, at: directory.raw), status.kind == .file,
@@ -69,6 +70,12 @@ struct PlainSurvey {
             {
                 leaveOut(full, false, .tooLarge, size: status.size)
             }
+        }
+
+        /// Not entered: it may be as large as all of history. The survey adds it to what is left out.
+        private func isWithheld(_ path: [UInt8]) -> Bool {
+            guard !options.withheld.isEmpty, let text = String(validating: path, as: UTF8.self) else { return false }
+            return options.withheld[(top == "/" ? "" : top) + "/" + text] != nil
         }
 
         private mutating func open(
