@@ -49,14 +49,14 @@ package struct Resolver {
             guard let version = known.version(known.versions.count - back) else {
                 throw DFSError(
                     .noReference, "there is no \(dataset)@latest~\(back)",
-                    cause: "\(dataset) has \(known.versions.count) versions", hint: hint)
+                    cause: "\(dataset) has \(Quantity.count(known.versions.count, "version"))", hint: hint)
             }
             return version
         case .version(let number):
             guard let version = known.version(number) else {
                 throw DFSError(
                     .noReference, "there is no \(dataset)@v\(number)",
-                    cause: "\(dataset) has \(known.versions.count) versions", hint: hint)
+                    cause: "\(dataset) has \(Quantity.count(known.versions.count, "version"))", hint: hint)
             }
             return version
         case .tag(let tag):
