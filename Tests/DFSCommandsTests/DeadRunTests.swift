@@ -3,8 +3,10 @@ import DFSHistory
 import DFSLedger
 import DFSModel
 import DFSRuns
+import DFSStore
 import DFSSystem
 import DFSTestSupport
+import DFSVirtual
 import Glibc
 import Testing
 
@@ -125,5 +127,36 @@ struct DeadRunTests {
         #expect(umount2(live.scratch + "/busy", 0) == 0)
         try sandbox.expect(0, "runs")
         #expect(!Files.exists(live.root))
+    }
+
+    /// A mount that looks at the ledger once a second must not take a run whose folder has gone for one without outputs.
+    @Test func aMountSeesTheEndOnceTheFolderIsGone() throws {
+        let live = try deadRun()
+        let repository = try sandbox.open(), history = RepositoryHistory(try sandbox.open())
+        let before = try history.run(live.run)
+        #expect(before.summary.isLive && !before.summary.isFinal)
+        let signer = try KeyFile.load(orCreateAt: sandbox.home + "/.config/dfs/key")
+        try RunSeal(repository: repository, live: live).run(
+            outcome: .succeeded, result: [:], found: false, by: signer)
+        usleep(10_000)
+        let after = try history.run(live.run)
+        #expect(after.summary.isFinal && after.outputs?.files == 1)
+        #expect(try history.document(.status, of: live.run) == Array("succeeded\n".utf8))
+    }
+
+    /// A run whose folder is gone and whose end nobody knows is not said to have ended.
+    @Test func aLostFolderIsNoEnd() throws {
+        let live = try deadRun()
+        try Files.removeTree(live.root)
+        let run = try RepositoryHistory(try sandbox.open()).run(live.run)
+        #expect(run.summary.isLive && !run.summary.isFinal)
+    }
+
+    /// Another thread may have read the ledger between a failed look and the question.
+    @Test func lookingAgainComparesWithWhatWasSeen() throws {
+        let history = RepositoryHistory(try sandbox.open())
+        let head = try history.head()
+        #expect(try history.lookAgain(after: HistoryPoint(sequence: head.sequence - 1, time: head.time)))
+        #expect(try !history.lookAgain(after: head))
     }
 }

@@ -31,8 +31,8 @@ package final class Capture: Sendable {
     let owner = getuid()
     /// `opened` is the root where its path must not be trusted; then `root` is for messages only.
     package init(
-        root: String, opened: OwnedDescriptor? = nil, writer: StoreWriter, reader: TreeReader, cache: StatCache?, previous: TreeEntry?,
-        options: CaptureOptions
+        root: String, opened: OwnedDescriptor? = nil, writer: StoreWriter, reader: TreeReader, cache: StatCache?,
+        previous: TreeEntry?, options: CaptureOptions
     ) {
         rootPath = root
         self.opened = opened
