@@ -103,8 +103,8 @@ let package = Package(
         tests(
             "DFSCommandsTests",
             [
-                "DFSModel", "DFSSystem", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSCommands",
-                "DFSTestSupport",
+                "DFSModel", "DFSSystem", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSVirtual",
+                "DFSCommands", "DFSTestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6]

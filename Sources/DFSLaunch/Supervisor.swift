@@ -38,32 +38,54 @@ package struct Supervisor: Sendable {
         let descendants = try Descendants()
         let (pid, answer) = try spawn(plan)
         var watch = Watch(pid: pid, grace: grace * 1_000_000_000)
+        var namespace: HeldNamespace?
         while !watch.hasEnded {
             watch.wait(signals: relay.descriptor.raw, answer: answer.raw)
-            if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
+            if watch.read(answer.raw) {
+                namespace = HeldNamespace(of: pid, named: watch.mountNamespace)
+                onStart(pid, watch.mountNamespace ?? "")
+            }
             for event in relay.take() { watch.act(on: event.signal, fromKernel: event.fromKernel) }
             try watch.reap()
             try descendants.reap(besides: pid)
         }
         // A short job can end before its answer is read.
         if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
-        let orphans = try endOrphans(of: watch, descendants)
+        let orphans = try endOrphans(of: watch, in: namespace, descendants)
         // Another interruption while they are ended must not leave the run to others.
         withExtendedLifetime(relay) {}
         return try outcome(of: watch, orphans)
     }
 
     /// Some have left the job's namespace, others were started by a process that is not ours: both ways are looked.
-    private func endOrphans(of watch: Watch, _ descendants: Descendants) throws(DFSError) -> [Int32] {
-        let namespace = watch.mountNamespace.flatMap { $0 == JobProcesses.ownNamespace ? nil : $0 }
+    private func endOrphans(
+        of watch: Watch, in namespace: HeldNamespace?, _ descendants: Descendants
+    ) throws(DFSError) -> [Int32] {
         let grace = watch.wasKilled ? 0 : orphanGrace * 1_000_000_000
         let found = try JobProcesses.end(grace: grace) { () throws(DFSError) in
             try descendants.reap(besides: watch.pid, always: true)
-            let inside = if let namespace { try JobProcesses.living(in: namespace) } else { [Int32]() }
+            let inside = if let namespace { try JobProcesses.living(in: namespace.name) } else { [Int32]() }
             return Array(Set(inside).union(try descendants.living()))
         }
         try descendants.reap(besides: watch.pid, always: true)
         return found
+    }
+
+    /// A mount namespace of the job's own, held open: the number of one that is gone is given to the next at once, and
+    /// that is somebody else's.
+    private struct HeldNamespace {
+        let name: String
+        private let descriptor: OwnedDescriptor
+
+        /// `nil` when the job has none of its own, or is gone already.
+        init?(of pid: Int32, named name: String?) {
+            guard let name, name != JobProcesses.ownNamespace,
+                let descriptor = try? OwnedDescriptor.open("/proc/\(pid)/ns/mnt", O_RDONLY),
+                Files.linkTarget("/proc/self/fd/\(descriptor.raw)") == name
+            else { return nil }
+            self.name = name
+            self.descriptor = descriptor
+        }
     }
 
     private func outcome(of watch: Watch, _ orphans: [Int32]) throws(DFSError) -> Outcome {

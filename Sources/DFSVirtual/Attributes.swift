@@ -43,7 +43,7 @@ package struct Attributes: Sendable, Equatable {
             id: id, inode: id.raw, kind: .file, mode: 0o444, size: size, modified: modified, lifetime: lifetime)
     }
 
-    static func content(_ entry: TreeEntry, id: NodeID) -> Attributes {
+    static func content(_ entry: TreeEntry, id: NodeID, lifetime: Lifetime = .immutable) -> Attributes {
         let kind: NodeKind =
             switch entry.kind {
             case .file: .file
@@ -52,7 +52,7 @@ package struct Attributes: Sendable, Equatable {
             }
         return Attributes(
             id: id, inode: id.raw, kind: kind, mode: kind == .symlink ? 0o777 : entry.mode & 0o777,
-            size: kind == .directory ? 4096 : entry.size, modified: entry.modified, lifetime: .immutable)
+            size: kind == .directory ? 4096 : entry.size, modified: entry.modified, lifetime: lifetime)
     }
 }
 

@@ -13,9 +13,9 @@ package protocol HistorySource: Sendable {
     /// an earlier call of this method returned.
     func head() throws(DFSError) -> HistoryPoint
 
-    /// Called when a name is not known: looks whether there is something newer than the last answer, and returns
-    /// whether there is. Implementations limit how often they really look.
-    func lookAgain() throws(DFSError) -> Bool
+    /// Called when a name is not known: looks whether there is something newer than what was seen, and returns whether
+    /// there is. Implementations limit how often they really look.
+    func lookAgain(after seen: HistoryPoint) throws(DFSError) -> Bool
 
     /// All datasets, in order of names. Names have one or two components.
     func datasets() throws(DFSError) -> [DatasetSummary]
@@ -41,12 +41,12 @@ package protocol HistorySource: Sendable {
     func run(_ id: RunID) throws(DFSError) -> RunDetails
     /// The run that a name or a unique part of an id means; ambiguous ones are `.noReference`.
     func run(matching text: String) throws(DFSError) -> RunID
-    /// A small file of a run; `nil` when there is none (yet). The caller keeps those of sealed runs.
+    /// A small file of a run; `nil` when there is none (yet). The caller keeps those of runs that are final.
     func document(_ document: RunDocument, of run: RunID) throws(DFSError) -> [UInt8]?
 }
 
 extension HistorySource {
-    package func lookAgain() throws(DFSError) -> Bool { false }
+    package func lookAgain(after seen: HistoryPoint) throws(DFSError) -> Bool { false }
 }
 
 /// A place in the ledger. What mtimes of changing directories are made from, so that two states never look alike.
@@ -136,13 +136,19 @@ package struct RunSummary: Hashable, Sendable {
     package var changed: HistoryPoint
     /// Whether its outputs are still read from where the job writes them.
     package var isLive: Bool
+    /// Whether its end is its launcher's own word. Somebody else's may still be corrected, and is not to be kept.
+    package var isFinal: Bool
 
-    package init(id: RunID, started: Timestamp, changed: HistoryPoint, isLive: Bool) {
+    package init(id: RunID, started: Timestamp, changed: HistoryPoint, isLive: Bool, isFinal: Bool) {
         self.id = id
         self.started = started
         self.changed = changed
         self.isLive = isLive
+        self.isFinal = isFinal
     }
+
+    /// Of what an end fixes: names, documents, trees.
+    var lifetime: Lifetime { isFinal ? .immutable : .brief }
 }
 
 /// The small files of a run's directory.
@@ -209,8 +215,13 @@ package struct RunData: Sendable {
 package struct LivePaths: Hashable, Sendable {
     package var outputs, work, logs: String?
     package var metrics: String?
+    /// The directory below which no link is followed; `nil`: the last directory of each path.
+    package var below: String?
 
-    package init(outputs: String? = nil, work: String? = nil, logs: String? = nil, metrics: String? = nil) {
+    package init(
+        below: String? = nil, outputs: String? = nil, work: String? = nil, logs: String? = nil, metrics: String? = nil
+    ) {
+        self.below = below
         self.outputs = outputs
         self.work = work
         self.logs = logs

@@ -6,8 +6,28 @@ import Synchronization
 struct LiveLocation: Sendable {
     var root: String
     var components: [[UInt8]]
+    /// How many of the components lead to the top of the tree.
+    private let depth: Int
 
-    func appending(_ name: [UInt8]) -> LiveLocation { LiveLocation(root: root, components: components + [name]) }
+    /// The top of a tree at an absolute path. No link is followed below `base`; without one, none but the path itself.
+    init(_ path: String, below base: String?) {
+        if let base, path.hasPrefix(base + "/") {
+            root = base
+            components = path.utf8.dropFirst(base.utf8.count).split(separator: UInt8(ascii: "/")).map { Array($0) }
+        } else {
+            root = path
+            components = []
+        }
+        depth = components.count
+    }
+
+    var isTop: Bool { components.count == depth }
+
+    func appending(_ name: [UInt8]) -> LiveLocation {
+        var location = self
+        location.components.append(name)
+        return location
+    }
 }
 
 /// Ids of files and symlinks in live runs' directories, kept as long as the kernel holds them.

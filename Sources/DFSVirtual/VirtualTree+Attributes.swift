@@ -8,12 +8,12 @@ extension VirtualTree {
     package func attributes(of id: NodeID) throws(DFSError) -> Attributes {
         switch try node(id) {
         case .directory(let number, let directory): return try attributes(directory, number: number)
-        case .entry(let entry, _): return .content(entry, id: id)
+        case .entry(let entry, let stored): return .content(entry, id: id, lifetime: stored.lifetime)
         case .link(let link): return .link(id, target: link.target, modified: link.modified)
         case .document(let bytes, let modified, let lifetime):
             return .file(id, size: UInt64(bytes.count), modified: modified, lifetime: lifetime)
-        case .liveMetrics(let path):
-            guard let file = try liveFile(path) else {
+        case .liveMetrics(let name, let location):
+            guard let file = try liveFile(name, in: location) else {
                 return .file(id, size: 0, modified: started, lifetime: .none)
             }
             // Its id stays when the run is sealed.
@@ -28,7 +28,7 @@ extension VirtualTree {
     private func attributes(_ directory: Directory, number: UInt32) throws(DFSError) -> Attributes {
         let id = NodeID(directory: number)
         switch directory {
-        case .stored(let stored): return .content(stored.entry, id: id)
+        case .stored(let stored): return .content(stored.entry, id: id, lifetime: stored.lifetime)
         case .live(let location): return try attributes(location, id: id)
         case .empty(let modified, let lifetime): return .directory(id, modified: modified, lifetime: lifetime)
         case .place(let place): return try attributes(place)
@@ -94,12 +94,12 @@ extension VirtualTree {
         try attributes(.tree(run, tree))
     }
 
-    /// A run's directory: what it holds changes once more, when a live run is sealed.
+    /// A run's directory: what it holds changes once more, when a live run is sealed or a found end corrected.
     func attributes(_ run: RunSummary) throws(DFSError) -> Attributes {
         let number = try table.number(of: .run(run.id))
-        if run.isLive { liveRuns.withLock { _ = $0.insert(number) } }
+        if !run.isFinal { liveRuns.withLock { _ = $0.insert(number) } }
         return .directory(
-            NodeID(directory: number), modified: run.changed.modified, lifetime: run.isLive ? .watched : .immutable)
+            NodeID(directory: number), modified: run.changed.modified, lifetime: run.isFinal ? .immutable : .watched)
     }
 
     // MARK: What others keep

@@ -25,19 +25,29 @@ extension VirtualTree {
             }
             let summary = details.summary
             return .document(
-                bytes, modified: summary.changed.modified, lifetime: summary.isLive ? .brief : .immutable)
+                bytes, modified: summary.changed.modified, lifetime: summary.lifetime)
         default: throw Self.stale(id)
         }
     }
 
     /// `nil` where there is none.
     func metrics(of run: RunDetails) -> Node? {
-        if run.summary.isLive { return run.live?.metrics.map { .liveMetrics($0) } }
-        return run.metrics.map { .entry($0, nil) }
+        if run.summary.isLive {
+            return run.live.flatMap { live in
+                live.metrics.map { path in
+                    .liveMetrics(
+                        Array(path.utf8.split(separator: UInt8(ascii: "/")).last ?? []),
+                        LiveLocation(Files.parent(path), below: live.below))
+                }
+            }
+        }
+        return run.metrics.map { metrics in
+            .entry(metrics, StoredDirectory(entry: metrics, lifetime: run.summary.lifetime))
+        }
     }
 
     func bytes(of document: RunDocument, in run: RunSummary) throws(DFSError) -> [UInt8]? {
-        if run.isLive { return try history.document(document, of: run.id) }
+        guard run.isFinal else { return try history.document(document, of: run.id) }
         let key = DocumentKey(run: run.id, document: document)
         if let known = documents[key] { return known }
         let bytes = try history.document(document, of: run.id)

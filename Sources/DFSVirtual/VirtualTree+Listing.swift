@@ -66,10 +66,11 @@ extension VirtualTree {
     ) throws(DFSError) {
         guard let address = stored.entry.address, cookie - 2 <= UInt64(NodeID.maximumOrdinal) else { return }
         try reader.forEach(in: address, from: UInt32(cookie - 2)) { ordinal, entry throws(DFSError) in
-            let attributes = Attributes.content(entry, id: try id(of: entry, at: ordinal, in: number))
+            let attributes = Attributes.content(
+                entry, id: try id(of: entry, at: ordinal, in: number, stored), lifetime: stored.lifetime)
             return body(
                 Listed(
-                    name: entry.name, attributes: attributes, lifetime: .immutable, next: UInt64(ordinal) + 3,
+                    name: entry.name, attributes: attributes, lifetime: stored.lifetime, next: UInt64(ordinal) + 3,
                     isComplete: true))
         }
     }
@@ -191,7 +192,7 @@ extension VirtualTree {
 
     private func entries(of run: RunDetails, number: UInt32) throws(DFSError) -> [Listed] {
         let id = run.summary.id
-        let lifetime: Lifetime = run.summary.isLive ? .brief : .immutable
+        let lifetime = run.summary.lifetime
         var out = [Self.listed("data", try attributes(.runData(id)), .immutable)]
         for tree in RunTree.allCases {
             out.append(Self.listed(tree.rawValue, try attributes(tree: tree, of: id), .immutable))

@@ -83,7 +83,7 @@ extension VirtualTree {
         if let directory = try open(location) {
             return attributes(live: id, status: try FileStatus.of(directory))
         }
-        guard location.components.isEmpty else { throw Self.absent("the directory is gone") }
+        guard location.isTop else { throw Self.absent("the directory is gone") }
         return .directory(id, modified: started, lifetime: .none)
     }
 
@@ -139,10 +139,11 @@ extension VirtualTree {
         return done
     }
 
-    /// The file at an absolute path that a source gave.
-    func liveFile(_ path: String) throws(DFSError) -> (descriptor: OwnedDescriptor, status: FileStatus)? {
-        let name = Array((path.split(separator: "/").last ?? "").utf8)
-        guard let directory = try open(LiveLocation(root: Files.parent(path), components: [])) else { return nil }
+    /// The file of this name that a source gave, in its directory.
+    func liveFile(
+        _ name: [UInt8], in location: LiveLocation
+    ) throws(DFSError) -> (descriptor: OwnedDescriptor, status: FileStatus)? {
+        guard let directory = try open(location) else { return nil }
         do {
             return try Beneath.file(name, in: directory)
         } catch {

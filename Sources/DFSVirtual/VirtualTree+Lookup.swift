@@ -13,10 +13,12 @@ extension VirtualTree {
         case .live(let location): return try lookup(name, in: location, number: number)
         case .empty: return .absent(lifetime: .none)
         case .place(let place):
-            guard let text = Self.text(name) else { return .absent(lifetime: .none) }
+            guard let text = Self.text(name, in: place) else { return .absent(lifetime: .none) }
+            // Some names need no history, so that its failure is no failure yet.
+            let seen = Result { () throws(DFSError) in try history.head() }
             if let found = try known(text, in: place, number: number) { return found }
             // It may have been recorded a moment ago.
-            guard try history.lookAgain() else { return .absent(lifetime: .none) }
+            guard try history.lookAgain(after: try seen.get()) else { return .absent(lifetime: .none) }
             return try known(text, in: place, number: number) ?? .absent(lifetime: .none)
         }
     }
@@ -35,23 +37,28 @@ extension VirtualTree {
         if id.item >= NodeID.firstLive { live.forget(id, lookups: lookups) }
     }
 
-    /// Names that the tree makes up are printable ASCII.
-    private static func text(_ name: [UInt8]) -> String? {
-        name.allSatisfy { (0x20..<0x7f).contains($0) } ? String(decoding: name, as: UTF8.self) : nil
+    /// Names that the tree makes up are printable ASCII, but for the keys of a run's data, which its user chose.
+    private static func text(_ name: [UInt8], in place: Place) -> String? {
+        if case .runData = place { return String(validating: name, as: UTF8.self) }
+        return name.allSatisfy { (0x20..<0x7f).contains($0) } ? String(decoding: name, as: UTF8.self) : nil
     }
 
     private func lookup(
         _ name: [UInt8], in stored: StoredDirectory, number: UInt32
     ) throws(DFSError) -> LookupResult {
         guard let address = stored.entry.address, let (ordinal, entry) = try reader.find(name, in: address) else {
-            return .absent(lifetime: .immutable)
+            return .absent(lifetime: stored.lifetime)
         }
-        return .found(
-            .content(entry, id: try id(of: entry, at: ordinal, in: number)), lifetime: .immutable)
+        let id = try id(of: entry, at: ordinal, in: number, stored)
+        return .found(.content(entry, id: id, lifetime: stored.lifetime), lifetime: stored.lifetime)
     }
 
-    func id(of entry: TreeEntry, at ordinal: UInt32, in number: UInt32) throws(DFSError) -> NodeID {
+    func id(
+        of entry: TreeEntry, at ordinal: UInt32, in number: UInt32, _ stored: StoredDirectory
+    ) throws(DFSError) -> NodeID {
         guard entry.kind == .directory else { return NodeID(directory: number, item: ordinal + 1) }
+        // Positions change when the tree is corrected; names keep their meaning.
+        if !stored.isImmutable { return NodeID(directory: try table.number(of: .below(number, name: entry.name))) }
         return NodeID(directory: try table.number(ofChild: ordinal, named: entry.name, in: number))
     }
 
@@ -177,7 +184,7 @@ extension VirtualTree {
 
     private func lookup(_ name: String, in run: RunDetails) throws(DFSError) -> LookupResult? {
         let id = run.summary.id
-        let lifetime: Lifetime = run.summary.isLive ? .brief : .immutable
+        let lifetime = run.summary.lifetime
         if name == "data" { return .found(try attributes(.runData(id)), lifetime: .immutable) }
         if let tree = RunTree(rawValue: name) {
             return .found(try attributes(tree: tree, of: id), lifetime: .immutable)
@@ -198,7 +205,8 @@ extension VirtualTree {
     }
 
     private func dataLookup(_ name: String, in run: RunDetails) throws(DFSError) -> LookupResult? {
-        guard let data = run.data.first(where: { $0.key == name }) else { return nil }
+        // Bytes are compared: as text, NFC and NFD are equal.
+        guard let data = run.data.first(where: { $0.key.utf8.elementsEqual(name.utf8) }) else { return nil }
         return .found(try attributes(data, of: run.summary.id), lifetime: .immutable)
     }
 

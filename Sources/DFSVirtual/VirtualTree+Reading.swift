@@ -19,8 +19,8 @@ extension VirtualTree {
             let part = bytes[Int(offset)...].prefix(buffer.count)
             buffer.copyBytes(from: part)
             return part.count
-        case .liveMetrics(let path):
-            guard let file = try liveFile(path) else { return 0 }
+        case .liveMetrics(let name, let location):
+            guard let file = try liveFile(name, in: location) else { return 0 }
             return try read(file.descriptor, at: offset, into: buffer)
         case .live(let key, let location):
             return try read(key, in: location, id: id, at: offset, into: buffer)
@@ -61,7 +61,7 @@ extension VirtualTree {
         let provenance: Provenance?
         switch try node(id) {
         case .directory(_, .stored(let stored)): (entry, provenance) = (stored.entry, stored.provenance)
-        case .entry(let found, let origin): (entry, provenance) = (found, origin)
+        case .entry(let found, let stored): (entry, provenance) = (found, stored.provenance)
         default: return []
         }
         var out = [(name: String, value: String)]()

@@ -59,10 +59,20 @@ package final class VirtualTree: Sendable {
         reader = TreeReader(content: content)
         let statistics = ServingStatistics(), table = self.table, live = self.live
         self.statistics = statistics
-        control = ControlFiles(version: options.version) {
-            let json = statistics.json(directories: table.count, liveFiles: live.count)
-            return json.canonicalBytes + [0x0a]
-        }
+        control = ControlFiles(
+            version: options.version,
+            statistics: {
+                let json = statistics.json(directories: table.count, liveFiles: live.count)
+                return json.canonicalBytes + [0x0a]
+            },
+            health: {
+                do throws(DFSError) {
+                    _ = try history.head()
+                    return Array("ok\n".utf8)
+                } catch {
+                    return Array("error: \(error.what)\(error.cause.map { ": " + $0 } ?? "")\n".utf8)
+                }
+            })
     }
 
     // MARK: What an id stands for
@@ -76,6 +86,9 @@ package final class VirtualTree: Sendable {
     struct StoredDirectory: Sendable {
         var entry: TreeEntry
         var provenance: Provenance?
+        /// Of what is in it: brief below a run whose end may still be corrected.
+        var lifetime = Lifetime.immutable
+        var isImmutable: Bool { if case .immutable = lifetime { true } else { false } }
     }
 
     enum Directory: Sendable {
@@ -88,10 +101,11 @@ package final class VirtualTree: Sendable {
 
     enum Node: Sendable {
         case directory(UInt32, Directory)
-        case entry(TreeEntry, Provenance?)
+        /// An entry that is no directory, and what it is in.
+        case entry(TreeEntry, StoredDirectory)
         case link(LinkTable.Link)
         case document([UInt8], modified: Timestamp, lifetime: Lifetime)
-        case liveMetrics(String)
+        case liveMetrics([UInt8], LiveLocation)
         case live(LiveNodes.Key, LiveLocation)
     }
 
@@ -113,7 +127,7 @@ package final class VirtualTree: Sendable {
         guard case .stored(let stored) = try directory(number), let address = stored.entry.address,
             let entry = try reader.entry(id.item - 1, in: address), entry.kind != .directory
         else { throw Self.stale(id) }
-        return .entry(entry, stored.provenance)
+        return .entry(entry, stored)
     }
 
     private func liveNode(_ id: NodeID) throws(DFSError) -> Node {
@@ -126,7 +140,7 @@ package final class VirtualTree: Sendable {
             if let address = stored.entry.address, let entry = try reader.find(key.name, in: address)?.entry,
                 entry.kind == .file
             {
-                return .entry(entry, nil)
+                return .entry(entry, stored)
             }
         default: break
         }
@@ -158,15 +172,19 @@ package final class VirtualTree: Sendable {
                 at = parent
             case .place(let place):
                 found = try placeContent(place)
-                if case .stored(let stored) = found { directories.insert(stored, for: at) }
+                if case .stored(let stored) = found { keep(stored, for: at) }
             }
         }
         guard var directory = found else { throw Self.stale(NodeID(directory: at)) }
         for (number, origin) in pending.reversed() {
             directory = try descend(from: directory, to: origin)
-            if case .stored(let stored) = directory { directories.insert(stored, for: number) }
+            if case .stored(let stored) = directory { keep(stored, for: number) }
         }
         return directory
+    }
+
+    private func keep(_ stored: StoredDirectory, for number: UInt32) {
+        if stored.isImmutable { directories.insert(stored, for: number) }
     }
 
     private func descend(
@@ -184,7 +202,7 @@ package final class VirtualTree: Sendable {
                 case .place: nil
                 }
             guard let entry, entry.kind == .directory else { break }
-            return .stored(StoredDirectory(entry: entry, provenance: stored.provenance))
+            return .stored(StoredDirectory(entry: entry, provenance: stored.provenance, lifetime: stored.lifetime))
         default: break
         }
         throw Self.absent("the directory is gone")
@@ -222,9 +240,10 @@ package final class VirtualTree: Sendable {
         case .logs: (live, sealed) = (run.live?.logs, run.logs)
         }
         if run.summary.isLive, tree != .code {
-            return live.map { .live(LiveLocation(root: $0, components: [])) } ?? .empty(run.summary.started, .none)
+            return live.map { .live(LiveLocation($0, below: run.live?.below)) } ?? .empty(run.summary.started, .none)
         }
-        return sealed.map { .stored(StoredDirectory(entry: $0)) }
-            ?? .empty(run.summary.changed.time, run.summary.isLive ? .none : .immutable)
+        let lifetime: Lifetime = tree == .code ? .immutable : run.summary.lifetime
+        return sealed.map { .stored(StoredDirectory(entry: $0, lifetime: lifetime)) }
+            ?? .empty(run.summary.changed.time, run.summary.isLive ? .none : lifetime)
     }
 }

@@ -60,5 +60,26 @@ extension PlayWithMounts {
             #expect(try stage.launch("--data", "x", "--", "true").code == 0)
             try stage.expectNothingLeft()
         }
+
+        /// The server of a run's view usually ends with its launcher, and unmounts. Here it cannot.
+        @Test func theViewOfADeadRunGoes() throws {
+            try stage.directory.write("data/x", "frozen\n")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            let run = try stage.start("dfs-run", ["--data", "x", "--", "sh", "-c", "echo up > ../up; exec sleep 1000"])
+            Stage.eventually("the job") { Files.exists(stage.directory.sub("up")) }
+            let server = try #require(
+                try stage.processes().first { $0.contains("__serve") }?.split(separator: " ").first.flatMap {
+                    pid_t($0)
+                })
+            // Stopped first: it must not get to see that its parent has died.
+            kill(server, SIGSTOP)
+            kill(run.process, SIGKILL)
+            kill(server, SIGKILL)
+            _ = try run.wait()
+            Stage.eventually("the end of the server") { kill(server, 0) != 0 }
+            #expect(try stage.mounts().count == 1)
+            #expect(try stage.json("show", "latest")["status"]?.string == "interrupted")
+            try stage.expectNothingLeft()
+        }
     }
 }

@@ -95,7 +95,7 @@ package final class FakeHistory: HistorySource, ContentSource {
     ) {
         state.withLock { state in
             let changed = Self.advance(&state)
-            let summary = RunSummary(id: id, started: changed.time, changed: changed, isLive: true)
+            let summary = RunSummary(id: id, started: changed.time, changed: changed, isLive: true, isFinal: false)
             let frozen = data.compactMap { item in
                 state.datasets[item.dataset]?.versions.first { $0.number == item.version }.map {
                     RunData(key: item.key, root: $0.root, dataset: item.dataset, version: item.version)
@@ -111,13 +111,14 @@ package final class FakeHistory: HistorySource, ContentSource {
 
     package func finish(
         _ id: RunID, outputs: ReferenceFileSystem? = nil, logs: ReferenceFileSystem? = nil, metrics: [UInt8]? = nil,
-        documents: [RunDocument: [UInt8]] = [:]
+        documents: [RunDocument: [UInt8]] = [:], isFinal: Bool = true
     ) {
         state.withLock { state in
             let changed = Self.advance(&state)
             guard let i = state.runs.firstIndex(where: { $0.details.summary.id == id }) else { return }
             state.runs[i].details.summary.changed = changed
             state.runs[i].details.summary.isLive = false
+            state.runs[i].details.summary.isFinal = isFinal
             state.runs[i].details.outputs = outputs.map { Self.store($0, [], &state) }
             state.runs[i].details.logs = logs.map { Self.store($0, [], &state) }
             if let metrics {

@@ -106,6 +106,9 @@ struct NamespaceTests {
     @Test func control() throws {
         let walker = TreeWalker()
         #expect(try walker.text(".dfs/health") == "ok\n")
+        walker.history.fail(with: DFSError(.operational, "cannot read the ledger", cause: "no network"))
+        #expect(try walker.text(".dfs/health") == "error: cannot read the ledger: no network\n")
+        walker.history.fail(with: nil)
         #expect(try walker.text(".dfs/version") == "test 1\n")
         walker.tree.statistics.count(.lookup)
         let stats = try #require(try walker.text(".dfs/stats"))

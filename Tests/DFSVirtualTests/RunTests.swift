@@ -161,6 +161,72 @@ struct RunTests {
         #expect(try walker.find("runs/\(run)/outputs")?.kind == .directory)
     }
 
+    /// Links in the place of a live folder, which others could make, lead nowhere either.
+    @Test func linksAboveATreeLeadNowhere() throws {
+        let path = try temporaryDirectory()
+        defer { try? Files.removeTree(path) }
+        try write("secret", path + "/outputs/diary")
+        try write("secret", path + "/metrics.jsonl")
+        try Files.makeDirectories(path + "/live/real")
+        try #require(symlink("..", path + "/live/link") == 0)
+        let walker = TreeWalker()
+        let runs = [RunID(id), RunID(UUIDv7.make())]
+        for (run, folder) in zip(runs, ["link", "../live/real"]) {
+            let live = path + "/live/" + folder
+            walker.history.start(
+                run,
+                live: LivePaths(below: path + "/live", outputs: live + "/outputs", metrics: live + "/metrics.jsonl"))
+        }
+        #expect(try walker.list("runs/\(runs[0])/outputs") == [])
+        #expect(try walker.text("runs/\(runs[0])/metrics.jsonl") == "")
+    }
+
+    /// What was found of a dead launcher's run may be corrected by the launcher, if it was not dead after all.
+    @Test func foundEndsAreNotKept() throws {
+        let run = RunID(id), walker = TreeWalker(), base = "runs/\(run)"
+        walker.history.start(run, live: LivePaths())
+        var found = ReferenceFileSystem()
+        found.add("a/x", .file(Array("half".utf8)))
+        found.add("f", .file(Array("half".utf8)))
+        walker.history.finish(
+            run, outputs: found, documents: [.status: Array("interrupted\n".utf8)], isFinal: false)
+        #expect(try walker.text(base + "/outputs/a/x") == "half")
+        #expect(try walker.text(base + "/status") == "interrupted\n")
+        for name in ["", "/status", "/outputs", "/outputs/a", "/outputs/a/x", "/outputs/f"] {
+            let lifetime = try walker.find(base + name)?.lifetime
+            #expect(lifetime == (name.isEmpty ? .watched : .brief), "\(name)")
+        }
+        let outputs = try #require(try walker.find(base + "/outputs")).id
+        #expect(try walker.names(outputs).dropFirst(2).allSatisfy { $0.lifetime == .brief })
+        guard case .absent(.brief) = try walker.tree.lookup(Array("later".utf8), in: outputs) else {
+            Issue.record("absence is kept")
+            return
+        }
+        let folder = try #require(try walker.find(base + "/outputs/a")).id
+
+        var corrected = ReferenceFileSystem()
+        corrected.add("0/y", .file(Array("other".utf8)))
+        corrected.add("a/x", .file(Array("whole".utf8)))
+        corrected.add("later", .file([]))
+        walker.history.finish(run, outputs: corrected, documents: [.status: Array("succeeded\n".utf8)])
+        #expect(try walker.list(base + "/outputs") == ["0", "a", "later"])
+        #expect(try walker.text(base + "/outputs/a/x") == "whole")
+        #expect(try walker.text(base + "/outputs/0/y") == "other")
+        #expect(try walker.text(base + "/status") == "succeeded\n")
+        #expect(try walker.find(base + "/outputs/a")?.id == folder)
+        #expect(try walker.find(base + "/outputs/a/x")?.lifetime == .immutable)
+    }
+
+    @Test func keysOfDataMayBeAnyText() throws {
+        let run = RunID(id), walker = TreeWalker()
+        var data = ReferenceFileSystem()
+        data.add("x", .file(Array("data".utf8)))
+        walker.history.commit(data, to: "d")
+        walker.history.start(run, data: [("donn\u{e9}es", "d", 1)], live: LivePaths())
+        #expect(try walker.text("runs/\(run)/data/donn\u{e9}es/x") == "data")
+        #expect(try walker.find("runs/\(run)/data/donne\u{301}es") == nil)
+    }
+
     @Test func liveListingsResume() throws {
         let path = try temporaryDirectory()
         defer { try? Files.removeTree(path) }

@@ -27,6 +27,9 @@ package struct Directories: Sendable {
         return try cache()
     }
 
+    /// Where the mounts of runs are, one directory each.
+    func views() throws(DFSError) -> String { try runtime() + "/views" }
+
     private func base(_ variable: String, _ beneathHome: String) throws(DFSError) -> String {
         if let directory = absolute(variable) { return directory }
         guard let home = environment.home else {

@@ -51,7 +51,7 @@ final class RunSession {
             "format": "dfs.journal/1", "run": .string(plan.run.description), "launcher": try ProcessIdentity.own().json,
             "started": .string((started ?? context.clock()).description),
             "namespace": namespace.map { .string($0) } ?? .null, "project-directory": .string(plan.survey.root),
-            "maximum-file": .integer(Int64(clamping: plan.maximumFileSize)),
+            "maximum-file": .integer(Int64(clamping: plan.maximumFileSize)), "mountpoint": .string(server.mountpoint),
         ])
     }
 

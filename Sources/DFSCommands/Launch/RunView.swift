@@ -19,6 +19,8 @@ struct RunView {
     let cacheRoot: String
 
     static let deepops = "/deepops"
+    /// What the processes of a run see and no others.
+    static func mark(of run: RunID) -> JobProcesses.Mark { .init(link: deepops + "/self", target: "runs/\(run)") }
     private static let visibleLimit = 512
     private static let otherRuns = 1000
 

@@ -1,3 +1,4 @@
+import DFSFuse
 import DFSHistory
 import DFSModel
 import DFSSystem
@@ -7,7 +8,7 @@ import Glibc
 final class ViewServer {
     private let starting: ServerProcess.Starting?
     private var server: ServerProcess?
-    private let mountpoint: String
+    let mountpoint: String
     /// Why there is none.
     private(set) var failure: DFSError?
 
@@ -19,7 +20,7 @@ final class ViewServer {
 
     /// Starts serving; does not wait. A host without FUSE is no error: the data is copied then.
     static func start(run: RunID, repository: Repository, context: CommandContext) throws(DFSError) -> ViewServer {
-        let mountpoint = try context.directories.runtime() + "/views/" + run.description
+        let mountpoint = try context.directories.views() + "/" + run.description
         do throws(DFSError) {
             try Files.makeDirectories(mountpoint, mode: 0o700)
             var request = ServeRequest(
@@ -45,14 +46,17 @@ final class ViewServer {
     }
 
     func stop() {
-        if let server { server.stop() } else { starting?.child.terminate() }
+        // One that has not answered yet may have mounted.
+        (server ?? starting.map { ServerProcess(child: $0.child, mountpoint: mountpoint) })?.stop()
         rmdir(mountpoint)
     }
-}
 
-extension ChildProcess {
-    fileprivate func terminate() {
-        kill(pid, SIGTERM)
-        if !wait(milliseconds: 2000) { kill(pid, SIGKILL) }
+    /// Takes away what a launcher and its server left when they died together. Nothing is touched but a mount of ours in
+    /// the directory of such mounts.
+    static func clear(_ mountpoint: String, below views: String) {
+        let path = MountTable.canonical(mountpoint)
+        guard Files.parent(path) == MountTable.canonical(views) else { return }
+        ServerProcess.unmount(path)
+        rmdir(path)
     }
 }

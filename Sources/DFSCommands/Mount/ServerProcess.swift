@@ -54,13 +54,18 @@ struct ServerProcess {
         kill(child.pid, SIGTERM)
         let hasEnded = child.wait(milliseconds: 3000)
         // A server that was killed has not unmounted.
-        let path = MountTable.canonical(mountpoint)
-        if let mount = try? MountTable.mount(at: path), mount.isOurs {
-            MountTable.abort(mount)
-            try? MountTable.unmount(path, lazy: true)
-        }
+        Self.unmount(MountTable.canonical(mountpoint))
         if hasEnded { return }
         kill(child.pid, SIGKILL)
         _ = child.wait(milliseconds: 1000)
+        // It may have mounted only now.
+        Self.unmount(MountTable.canonical(mountpoint))
+    }
+
+    /// Ends a mount of ours whatever its server does. `path` is as the mount table has it.
+    static func unmount(_ path: String) {
+        guard let mount = try? MountTable.mount(at: path), mount.isOurs else { return }
+        MountTable.abort(mount)
+        try? MountTable.unmount(path, lazy: true)
     }
 }

@@ -124,12 +124,15 @@ extension CommandContext {
     @discardableResult
     func closeDeadRuns(_ repository: Repository) -> [RunID] {
         do throws(DFSError) {
-            guard access(repository.root + "/ledger", W_OK) == 0,
-                try LiveRun.all(storeRoot: repository.root).contains(where: {
-                    RunReaper(repository: repository).standing(of: $0.run) == .dead
-                })
-            else { return [] }
-            let closed = try RunReaper(repository: repository).closeDeadRuns(by: try signer(), prepare: Self.prepare)
+            let reaper = RunReaper(repository: repository)
+            guard access(repository.root + "/ledger", W_OK) == 0, try reaper.hasDeadRuns() else { return [] }
+            let views = try directories.views()
+            let closed = try reaper.closeDeadRuns(
+                by: try signer(),
+                clear: { run, journal in
+                    Self.endJob(of: run, journal)
+                    if let place = journal["mountpoint"]?.string { ViewServer.clear(place, below: views) }
+                }, prepare: Self.prepare)
             for run in closed { output.say("run \(run.short) was left by its launcher; it is recorded as interrupted") }
             return closed
         } catch {
@@ -139,9 +142,16 @@ extension CommandContext {
         }
     }
 
-    /// Ends what a dead launcher left of its job, and records what the launcher would have recorded.
+    /// Ends what a dead launcher left of its job. After another boot nothing is.
+    private static func endJob(of run: RunID, _ journal: JSONValue) {
+        guard let namespace = journal["namespace"]?.string, let boot = journal["launcher"]?["boot"]?.string,
+            (try? ProcessIdentity.own().boot) == boot
+        else { return }
+        try? JobProcesses.kill(in: namespace, seeing: RunView.mark(of: run))
+    }
+
+    /// Records what the launcher would have recorded.
     private static func prepare(_ seal: inout RunSeal, _ journal: JSONValue) {
-        if let namespace = journal["namespace"]?.string { try? JobProcesses.kill(in: namespace) }
         if let project = journal["project-directory"]?.string {
             seal.workFilter = WorkFilter(exclusions: nil, rules: WorkFilter.rules(project: project))
         }

@@ -27,12 +27,15 @@ package final class Capture: Sendable {
     let updates = Mutex<[StatCache.Update]>([])
     let finishedRoot = Mutex<(TreeEntry, TreeReference)?>(nil)
     private let rootPath: String
+    private let opened: OwnedDescriptor?
     let owner = getuid()
+    /// `opened` is the root where its path must not be trusted; then `root` is for messages only.
     package init(
-        root: String, writer: StoreWriter, reader: TreeReader, cache: StatCache?, previous: TreeEntry?,
-        options: CaptureOptions
+        root: String, opened: OwnedDescriptor? = nil, writer: StoreWriter, reader: TreeReader, cache: StatCache?,
+        previous: TreeEntry?, options: CaptureOptions
     ) {
         rootPath = root
+        self.opened = opened
         self.writer = writer
         self.reader = reader
         self.cache = cache
@@ -49,7 +52,7 @@ package final class Capture: Sendable {
     }
 
     private func walk() throws(DFSError) -> CaptureResult {
-        guard let status = try FileStatus.of(path: rootPath, following: true) else {
+        guard let status = try rootStatus() else {
             throw DFSError(.noReference, "\(rootPath) does not exist", hint: "ls \(Files.parent(rootPath))")
         }
         guard status.kind == .directory else {
@@ -73,6 +76,11 @@ package final class Capture: Sendable {
             throw DFSError(.operational, "the walk of \(rootPath) did not end")
         }
         return CaptureResult(root: entry, summary: summary, notes: notes, updates: updates.withLock { $0 })
+    }
+
+    private func rootStatus() throws(DFSError) -> FileStatus? {
+        guard let opened else { return try FileStatus.of(path: rootPath, following: true) }
+        return try FileStatus.of(opened)
     }
 
     private static func refusal(of special: [[UInt8]]) -> DFSError {
@@ -107,6 +115,7 @@ package final class Capture: Sendable {
     func openDirectory(_ directory: PendingDirectory) throws(DFSError) -> OwnedDescriptor {
         let flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK
         guard let parent = directory.parent, let above = parent.state.withLock({ $0.descriptor }) else {
+            if let opened { return try OwnedDescriptor.open(".", flags, at: opened.raw) }
             return try OwnedDescriptor.open(rootPath, flags)
         }
         do {

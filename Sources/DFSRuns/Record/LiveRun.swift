@@ -49,6 +49,13 @@ package struct LiveRun: Sendable {
         }
     }
 
+    /// Whether the folder is there and this user's. In a shared store others can make names under `live/` too, links
+    /// among them.
+    package var isOwn: Bool {
+        guard let status = try? FileStatus.of(path: root) else { return false }
+        return status.kind == .directory && status.uid == geteuid()
+    }
+
     package func writeJournal(_ journal: JSONValue) throws(DFSError) {
         let file = try DurableFile(temporaryDirectory: root, mode: 0o644)
         try file.append(journal.canonicalBytes)
@@ -60,8 +67,14 @@ package struct LiveRun: Sendable {
         return try JSONValue.parse(bytes)
     }
 
-    /// Removes the folder once its content is recorded.
+    /// Removes the folder once its content is recorded. The journal goes last: without it nobody would know that what is
+    /// left may go.
     package func remove() throws(DFSError) {
+        // Held open, so that what is removed is below this folder, whatever takes its name meanwhile.
+        let folder = try Beneath.directory([Array(run.description.utf8)], below: Files.parent(root))
+        let place = "/proc/self/fd/\(folder.raw)"
+        chmod(place, 0o700)
+        for path in [outputs, logs, layer, scratch] { try Files.removeTree(place + path.dropFirst(root.count)) }
         try Files.removeTree(root)
     }
 }

@@ -31,39 +31,59 @@ package struct RunReaper {
         }
     }
 
-    /// Ends, as `interrupted`, each run of this machine whose launcher is dead, with all that it had written.
-    /// `prepare` sets what is recorded, and ends what of the job still lives. Returns the runs that were closed. A run that cannot be closed now stays for the next time.
+    /// Whether `closeDeadRuns` would look closer: a folder of this user's belongs to a dead launcher, or has no journal.
+    package func hasDeadRuns() throws(DFSError) -> Bool {
+        try LiveRun.all(storeRoot: repository.root).contains { live in
+            live.isOwn && (standing(of: live.run) == .dead || !Files.exists(live.journal))
+        }
+    }
+
+    /// Ends, as `interrupted`, each run of this user and machine whose launcher is dead, with all that it had written.
+    /// `clear` ends what of a dead run still lives, `prepare` sets what is recorded. Returns the runs that were closed.
+    /// A run that cannot be closed now stays for the next time.
     @discardableResult
     package func closeDeadRuns(
-        by signer: any Signer, prepare: (inout RunSeal, _ journal: JSONValue) -> Void = { _, _ in }
+        by signer: any Signer, clear: (RunID, _ journal: JSONValue) -> Void = { _, _ in },
+        prepare: (inout RunSeal, _ journal: JSONValue) -> Void = { _, _ in }
     ) throws(DFSError) -> [RunID] {
         var closed = [RunID]()
-        let folders = try LiveRun.all(storeRoot: repository.root)
+        let folders = try LiveRun.all(storeRoot: repository.root).filter(\.isOwn).map { live in
+            (live: live, standing: standing(of: live.run), journal: try? live.readJournal())
+        }
         guard !folders.isEmpty else { return [] }
+        // Read after that: whoever is dead by now has said all that it had to say.
         let state = try repository.state()
-        for live in folders where standing(of: live.run) == .dead {
-            guard let run = state.run(live.run) else {
-                // It died before its first entry: nothing was acknowledged.
-                try? live.remove()
-                continue
-            }
-            if let end = run.end, !end.isFound || end.outcome != .interrupted {
-                try? live.remove()
-                continue
-            }
-            do throws(DFSError) {
-                let journal = try live.readJournal() ?? .null
-                var seal = RunSeal(repository: repository, live: live)
-                prepare(&seal, journal)
-                try seal.run(
-                    outcome: .interrupted,
-                    result: ["reason": "its launcher died", "started": journal["started"] ?? .null], found: true,
-                    by: signer)
-                closed.append(live.run)
-            } catch {
-                if error.code == .corrupt { throw error }
+        for (live, standing, journal) in folders where live.isOwn {
+            let run = state.run(live.run)
+            if standing == .dead { clear(live.run, journal ?? .null) }
+            if let end = run?.end {
+                // Left over, unless its launcher may still correct what was found.
+                if !end.isFound || standing == .dead || journal == nil { try? live.remove() }
+            } else if standing == .dead {
+                // Without an entry it died before anything was acknowledged.
+                guard run != nil else {
+                    try? live.remove()
+                    continue
+                }
+                do throws(DFSError) {
+                    if try close(live, journal ?? .null, signer, prepare) { closed.append(live.run) }
+                } catch {
+                    if error.code == .corrupt { throw error }
+                }
             }
         }
         return closed
+    }
+
+    /// `false` when somebody else was faster.
+    private func close(
+        _ live: LiveRun, _ journal: JSONValue, _ signer: any Signer, _ prepare: (inout RunSeal, JSONValue) -> Void
+    ) throws(DFSError) -> Bool {
+        var seal = RunSeal(repository: repository, live: live)
+        prepare(&seal, journal)
+        return try seal.run(
+            outcome: .interrupted,
+            result: ["reason": "its launcher died", "started": journal["started"] ?? .null], found: true, by: signer
+        ).isRecorded
     }
 }

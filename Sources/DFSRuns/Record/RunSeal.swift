@@ -1,3 +1,4 @@
+import CLinux
 import DFSHistory
 import DFSLedger
 import DFSModel
@@ -23,7 +24,12 @@ package struct RunSeal {
         package let work: TreeReference
         package let logs: TreeReference
         package let notes: CaptureNotes
+        /// `false` when the run had been ended before, by whoever may.
+        package let isRecorded: Bool
     }
+
+    /// What is recorded, by where it stands in the live folder.
+    private static let outputs = ["outputs"], work = ["layer", "upper"], logs = ["logs"]
 
     /// Captures and appends. `found`: whoever calls found the run dead, and is not its launcher.
     ///
@@ -36,7 +42,8 @@ package struct RunSeal {
             guard error.errno == EACCES else { throw error }
             // The job took away its own permissions; the files are the user's. From the start: what was stored before
             // the failure is gone.
-            for folder in [live.outputs, live.work, live.logs] { try Self.makeReadable(folder) }
+            let folder = try openFolder(found)
+            for path in [Self.outputs, Self.work, Self.logs] { try Self.makeReadable(path, in: folder) }
             return try attempt(outcome, result, found, signer)
         }
     }
@@ -48,10 +55,11 @@ package struct RunSeal {
         guard let run = state.run(live.run) else {
             throw DFSError(.noReference, "run \(live.run) is not in the ledger", hint: "dfs doctor --repair")
         }
+        let folder = try openFolder(found)
         let writer = StoreWriter(store: repository.objects)
-        let outputs = try capture(live.outputs, writer, filter: nil, limit: nil)
-        let work = try capture(live.work, writer, filter: workFilter, limit: maximumFileSize)
-        let logs = try capture(live.logs, writer, filter: nil, limit: nil)
+        let outputs = try capture(Self.outputs, in: folder, writer, filter: nil, limit: nil)
+        let work = try capture(Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize)
+        let logs = try capture(Self.logs, in: folder, writer, filter: nil, limit: nil)
         var record: [String: JSONValue] = [
             "format": "dfs.result/1", "run": .string(live.run.description), "state": .string(outcome.rawValue),
             "outputs": outputs.summary.json, "work": work.summary.json, "logs": logs.summary.json,
@@ -69,24 +77,50 @@ package struct RunSeal {
             return [found ? .runInterrupted(ended) : .runFinished(ended)]
         }
         if entry != nil { repository.remember(finished) } else { writer.abandon() }
-        try live.remove()
-        return Sealed(outputs: outputs.summary, work: work.summary, logs: logs.summary, notes: work.notes)
+        // The run is recorded whatever comes of the folder: what is left of it the next look removes.
+        try? live.remove()
+        return Sealed(
+            outputs: outputs.summary, work: work.summary, logs: logs.summary, notes: work.notes,
+            isRecorded: entry != nil)
+    }
+
+    /// Opens the run's folder, which no link can stand in for. Whoever is not its launcher must own it: others can make
+    /// names under `live/` too, and what is captured is read with the rights of whoever calls.
+    private func openFolder(_ found: Bool) throws(DFSError) -> OwnedDescriptor {
+        let folder = try Beneath.directory([Array(live.run.description.utf8)], below: Files.parent(live.root))
+        let owner = try FileStatus.of(folder).uid
+        guard !found || owner == geteuid() else {
+            throw DFSError(.refused, "\(live.root) is another user's", hint: "ls -ld \(live.root)")
+        }
+        return folder
+    }
+
+    /// Opens a directory below the run's folder, made if need be, without following a link.
+    private static func open(_ path: [String], in folder: OwnedDescriptor) throws(DFSError) -> OwnedDescriptor {
+        var current = folder
+        for name in path {
+            mkdirat(current.raw, name, 0o755)
+            current = try OwnedDescriptor.open(name, clinux_O_PATH | O_DIRECTORY | O_NOFOLLOW, at: current.raw)
+        }
+        return current
     }
 
     private func capture(
-        _ root: String, _ writer: StoreWriter, filter: (any CaptureFilter)?, limit: UInt64?
+        _ path: [String], in folder: OwnedDescriptor, _ writer: StoreWriter, filter: (any CaptureFilter)?,
+        limit: UInt64?
     ) throws(DFSError) -> CaptureResult {
-        try Files.makeDirectories(root)
+        let directory = try Self.open(path, in: folder)
         let options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit)
         return try Capture(
-            root: root, writer: writer, reader: repository.reader, cache: nil, previous: nil, options: options
+            root: ([live.root] + path).joined(separator: "/"), opened: directory, writer: writer,
+            reader: repository.reader, cache: nil, previous: nil, options: options
         ).run()
     }
 
-    private static func makeReadable(_ path: String) throws(DFSError) {
-        guard let status = try FileStatus.of(path: path), status.kind == .directory else { return }
-        chmod(path, mode_t(status.mode | 0o700))
-        let directory = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
+    private static func makeReadable(_ path: [String], in folder: OwnedDescriptor) throws(DFSError) {
+        let place = try open(path, in: folder)
+        chmod("/proc/self/fd/\(place.raw)", mode_t(try FileStatus.of(place).mode | 0o700))
+        let directory = try OwnedDescriptor.open(".", O_RDONLY | O_DIRECTORY, at: place.raw)
         for name in try DirectoryListing.names(of: directory) { try makeReadable(name, in: directory) }
     }
 

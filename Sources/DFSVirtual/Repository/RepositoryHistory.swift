@@ -25,13 +25,16 @@ package final class RepositoryHistory: HistorySource {
         let now = Clock.monotonic()
         if let (state, read) = known.withLock({ $0 }), now &- read < interval { return state }
         let state = try repository.state()
-        known.withLock { $0 = (state, now) }
-        return state
+        return known.withLock { known in
+            // Another thread may have read more meanwhile.
+            if let newer = known, newer.state.head.sequence > state.head.sequence { return newer.state }
+            known = (state, now)
+            return state
+        }
     }
 
-    package func lookAgain() throws(DFSError) -> Bool {
-        let before = known.withLock { $0?.state.head.sequence }
-        return try state(within: Self.missInterval).head.sequence != before
+    package func lookAgain(after seen: HistoryPoint) throws(DFSError) -> Bool {
+        try state(within: Self.missInterval).head.sequence != seen.sequence
     }
 
     private func found<Value>(_ what: String, _ find: (LedgerState) -> Value?) throws(DFSError) -> Value {
@@ -136,17 +139,25 @@ package final class RepositoryHistory: HistorySource {
     // MARK: Runs
 
     private func summary(_ run: RunRecord) -> RunSummary {
-        let live = LiveRun(storeRoot: repository.root, run: run.id)
-        return RunSummary(
-            id: run.id, started: run.time, changed: point(run.end?.mark ?? run.mark),
-            isLive: run.end == nil && Files.isDirectory(live.root))
+        RunSummary(
+            id: run.id, started: run.time, changed: point(run.end?.mark ?? run.mark), isLive: run.end == nil,
+            isFinal: run.end?.isFound == false)
+    }
+
+    /// A run that has no end and no folder either has ended since the ledger was read.
+    private func state(of id: RunID) throws(DFSError) -> LedgerState {
+        let state = try state()
+        guard let run = state.run(id), run.end == nil,
+            try FileStatus.of(path: LiveRun(storeRoot: repository.root, run: id).root)?.kind != .directory
+        else { return state }
+        return try self.state(within: Self.missInterval)
     }
 
     package func runs() throws(DFSError) -> [RunSummary] { try state().runs.map(summary) }
 
     package func run(_ id: RunID) throws(DFSError) -> RunDetails {
-        let run = try found("run \(id)") { $0.run(id) }
-        let state = try state()
+        let state = try state(of: id)
+        guard let run = state.run(id) else { throw absent("run \(id)") }
         let data = run.data.compactMap { input -> RunData? in
             guard let version = state.datasets[input.dataset]?.version(input.version) else { return nil }
             return RunData(
@@ -166,7 +177,9 @@ package final class RepositoryHistory: HistorySource {
         return RunDetails(
             summary: summary(run), data: data, code: code, outputs: part(run.end?.outputs), work: part(run.end?.work),
             logs: logs, metrics: metrics,
-            live: LivePaths(outputs: live.outputs, work: live.work, logs: live.logs, metrics: live.metrics))
+            live: LivePaths(
+                below: Files.parent(live.root), outputs: live.outputs, work: live.work, logs: live.logs,
+                metrics: live.metrics))
     }
 
     package func run(matching text: String) throws(DFSError) -> RunID {
@@ -177,7 +190,7 @@ package final class RepositoryHistory: HistorySource {
     }
 
     package func document(_ document: RunDocument, of run: RunID) throws(DFSError) -> [UInt8]? {
-        let record = try found("run \(run)") { $0.run(run) }
+        guard let record = try state(of: run).run(run) else { throw absent("run \(run)") }
         switch document {
         case .status: return Array((documents.status(of: record) + "\n").utf8)
         case .record: return Array(try documents.record(of: record).prettyText.utf8)
