@@ -147,7 +147,7 @@ struct StoreChecks {
             for name in try DirectoryListing.names(of: directory) {
                 guard let status = try FileStatus.of(name, at: directory.raw), status.modified < limit else { continue }
                 old += 1
-                if repairs, withCName(name, { unlinkat(directory.raw, $0, 0) }) == 0 { swept += 1 }
+                if repairs, Self.sweep(name, status, in: directory) { swept += 1 }
             }
             if old == swept {
                 return DoctorFinding("tmp", .good, swept == 0 ? "clean" : "swept \(Quantity.count(swept, "file"))")
@@ -156,6 +156,15 @@ struct StoreChecks {
                 "tmp", .note, "\(Quantity.count(old - swept, "file")) left by interrupted commands",
                 hint: "dfs doctor --repair")
         }
+    }
+
+    /// Directories are those in which a run tried what the host allows.
+    private static func sweep(_ name: [UInt8], _ status: FileStatus, in directory: OwnedDescriptor) -> Bool {
+        guard status.kind == .directory else { return withCName(name) { unlinkat(directory.raw, $0, 0) } == 0 }
+        guard name.starts(with: ".dfs-probe-".utf8), let text = String(validating: name, as: UTF8.self) else {
+            return false
+        }
+        return (try? Files.removeTree("/proc/self/fd/\(directory.raw)/\(text)")) != nil
     }
 
     private func host(scratch: String) -> [DoctorFinding] {
