@@ -91,7 +91,8 @@ package enum MountTable {
         guard let stat = Subprocess.find("stat") else { return .serving }
         // In a child: a request that a stuck daemon has taken can hold its caller until the connection is aborted.
         guard let result = try Subprocess.run(stat, ["-f", "--", mount.mountpoint], timeout: 3) else { return .hanging }
-        return result.exitCode == 0 ? .serving : .stale
+        // Other failures, such as that of a mount which lets nobody else in, are answers.
+        return result.exitCode != 0 && result.message.contains(String(cString: strerror(ENOTCONN))) ? .stale : .serving
     }
 
     /// Whether the daemon of a mount is gone.

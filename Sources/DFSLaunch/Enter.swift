@@ -119,8 +119,9 @@ package enum Enter {
             return EnterFailure(.command, error, exitCode: 126)
         }
         let error = DFSError(
-            .launcher, "command not found: \(name)", cause: "it is not in the PATH of the run",
-            hint: "command -v \(name)", errno: code)
+            .launcher, "command not found: \(name)",
+            cause: name.contains("/") ? "there is no such file in the run" : "it is not in the PATH of the run",
+            hint: name.contains("/") ? "ls -l \(name)" : "command -v \(name)", errno: code)
         return EnterFailure(.command, error, exitCode: 127)
     }
 

@@ -10,8 +10,8 @@ extension ViewBuilder {
 
     /// Sees to it that `target` exists in the view as a directory, or as a file.
     mutating func prepare(_ target: RawPath, isDirectory: Bool) throws(DFSError) {
-        if let status = try Self.status(target) {
-            guard (status.kind == .directory) == isDirectory else {
+        if let kind = try Self.kind(target) {
+            guard (kind == .directory) == isDirectory else {
                 throw DFSError(
                     .cannotServe, "cannot mount at \(target)",
                     cause: isDirectory ? "it is not a directory" : "it is a directory")
@@ -19,7 +19,7 @@ extension ViewBuilder {
             return
         }
         var ancestor = target.parent
-        while try Self.status(ancestor) == nil { ancestor = ancestor.parent }
+        while try Self.kind(ancestor) == nil { ancestor = ancestor.parent }
         let missing = target.relative(to: ancestor) ?? []
         ancestor = try resolved(ancestor)
         switch policy(of: ancestor) {
@@ -55,6 +55,17 @@ extension ViewBuilder {
         if withCName(path.bytes, { stat($0, &s) }) == 0 { return FileStatus(s) }
         if errno == ENOENT || errno == ENOTDIR { return nil }
         throw System.error(errno, "cannot stat \(path) in the view")
+    }
+
+    /// What stands at a path, also where it does not answer: the root of a file system whose server is dead, or lets nobody
+    /// but its user in, is still a directory that can be mounted over.
+    private static func kind(_ path: RawPath) throws(DFSError) -> FileStatus.Kind? {
+        do throws(DFSError) { return try status(path)?.kind } catch {
+            guard error.errno == EACCES || error.errno == ENOTCONN else { throw error }
+            let flags = clinux_O_PATH | O_DIRECTORY | O_NOFOLLOW
+            guard (try? OwnedDescriptor.open(bytes: path.bytes, flags, at: AT_FDCWD)) != nil else { throw error }
+            return .directory
+        }
     }
 
     private static func make(_ relative: [UInt8], in base: RawPath, isDirectory: Bool) throws(DFSError) {

@@ -7,7 +7,8 @@ package struct ChildProcess: Sendable {
     package let pid: pid_t
 
     /// Starts `executable` in a session of its own, with /dev/null as input. `output` receives its stdout and stderr (default:
-    /// /dev/null). `inherited` descriptors keep their numbers.
+    /// /dev/null). `inherited` descriptors keep their numbers; it has no others, whatever the caller of this program left
+    /// open: a lock would be held for as long as it lives.
     package static func start(
         _ executable: String, arguments: [String], output: OwnedDescriptor? = nil, inherited: [OwnedDescriptor] = []
     ) throws(DFSError) -> ChildProcess {
@@ -22,6 +23,7 @@ package struct ChildProcess: Sendable {
                 posix_spawn_file_actions_addopen(&actions, target, "/dev/null", O_RDWR, 0)
             }
         }
+        for number in try inheritable() { posix_spawn_file_actions_addclose(&actions, number) }
         // To the same number: inherited, where all others are closed.
         for descriptor in inherited { posix_spawn_file_actions_adddup2(&actions, descriptor.raw, descriptor.raw) }
         var attributes = posix_spawnattr_t()
@@ -39,6 +41,15 @@ package struct ChildProcess: Sendable {
         let code = posix_spawn(&pid, executable, &actions, &attributes, argv, clinux_environment())
         guard code == 0 else { throw System.error(code, "cannot start \(executable)") }
         return ChildProcess(pid: pid)
+    }
+
+    /// Descriptors beyond the standard ones that a program executed here would get.
+    private static func inheritable() throws(DFSError) -> [Int32] {
+        try DirectoryListing.names(of: "/proc/self/fd").compactMap { name in
+            guard let number = Int32(String(decoding: name, as: UTF8.self)), number > 2 else { return nil }
+            let flags = clinux_fcntl(number, F_GETFD, 0)
+            return flags >= 0 && flags & FD_CLOEXEC == 0 ? number : nil
+        }
     }
 
     /// Waits for its end, at most `milliseconds`; `false` when it still runs.

@@ -159,4 +159,28 @@ struct DeadRunTests {
         #expect(try history.lookAgain(after: HistoryPoint(sequence: head.sequence - 1, time: head.time)))
         #expect(try !history.lookAgain(after: head))
     }
+
+    /// What a run tried the host with, when it was killed then.
+    @Test func oldProbesAreSwept() throws {
+        let probe = sandbox.store + "/tmp/.dfs-probe-0123"
+        try Files.makeDirectories(probe + "/upper")
+        let old = [timespec(tv_sec: 1_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000, tv_nsec: 0)]
+        try #require(utimensat(AT_FDCWD, probe, old, 0) == 0)
+        _ = try sandbox.call("doctor", "--repair")
+        #expect(!Files.exists(probe))
+    }
+
+    /// Its own word is the last, with what was found where it can find nothing any more.
+    @Test func aLauncherThatWasTakenForDead() throws {
+        let live = try deadRun()
+        try sandbox.expect(0, "runs")
+        #expect(!Files.exists(live.root))
+        let signer = try KeyFile.load(orCreateAt: sandbox.home + "/.config/dfs/key")
+        try RunSeal(repository: try sandbox.open(), live: live).run(
+            outcome: .succeeded, result: [:], found: false, by: signer)
+        let end = try #require(try run(live).end)
+        #expect(end.outcome == .succeeded && !end.isFound && end.outputs?.files == 1)
+        #expect(try sandbox.expect(0, "cat", "run:\(live.run)/outputs/model").output == "weights")
+        try sandbox.expect(0, "verify")
+    }
 }

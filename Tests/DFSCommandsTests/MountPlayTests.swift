@@ -4,6 +4,8 @@ import DFSTestSupport
 import Glibc
 import Testing
 
+@testable import DFSCommands
+
 /// Everything that mounts in this target, one after the other: the tests look at mounts and processes of the host.
 @Suite(.enabled(if: Stage.canMount), .serialized) enum PlayWithMounts {}
 
@@ -192,6 +194,80 @@ extension PlayWithMounts {
             }
             #expect(try stage.done("mounts", "--json").isEmpty)
             try stage.expectNothingLeft()
+        }
+
+        private func server() throws -> pid_t {
+            try #require(try stage.json("mounts")["pid"]?.integer.map { pid_t($0) })
+        }
+
+        /// The registry may still have the server of an earlier mount at the same place.
+        @Test func aLiveMountIsNotTakenForDead() throws {
+            try stage.mounted { mount in
+                try stage.shell(#"sed -i 's/"start":[0-9]*/"start":1/' run/dfs/mounts/*.json"#)
+                let second = try stage.dfs("mount", mount)
+                #expect(second.code == 2 && second.errorText.contains("is a mount already"), "\(second.errorText)")
+                #expect(Files.isDirectory(mount + "/datasets"))
+            }
+        }
+
+        /// The default mountpoint is the same one, whether its server lives or not.
+        @Test func theDefaultMountpointIsWhereOursStands() throws {
+            let talk = Talk(descriptor: 2, isTerminal: false, style: Style(isColored: false))
+            let context = CommandContext(
+                output: Output(
+                    streams: .ofProcess, format: .text, quiet: true, color: .never, environment: environment),
+                progress: Progress(mode: .none, talk: talk), environment: environment,
+                streams: .ofProcess, storeOption: nil, jobs: 1, clock: { Clock.now() }, hooks: CleanupHooks())
+            try stage.mounted { mount in
+                #expect(try context.defaultMountpoint(shared: mount) == mount)
+                try #require(kill(try server(), SIGKILL) == 0)
+                Stage.eventually("the end of the server") {
+                    access(mount + "/datasets", F_OK) != 0 && errno == ENOTCONN
+                }
+                #expect(try context.defaultMountpoint(shared: mount) == mount)
+            }
+            #expect(try context.defaultMountpoint(shared: stage.directory.sub("absent/x")) == stage.home + "/deepops")
+        }
+
+        private var environment: ProcessEnvironment {
+            ProcessEnvironment(variables: stage.variables, workingDirectory: stage.project, home: stage.home)
+        }
+
+        @Test func aServerThatIsStoppedDoesNotStopOthers() throws {
+            try stage.mounted { mount in
+                let server = try server()
+                kill(server, SIGSTOP)
+                let row = try stage.json("mounts")
+                kill(server, SIGCONT)
+                #expect(row["state"]?.string == "hanging")
+                #expect(try stage.json("mounts")["state"]?.string == "serving")
+            }
+        }
+
+        @Test func aServerHoldsNothingOfItsCallers() throws {
+            let mount = stage.directory.sub("mnt")
+            try stage.shell(
+                """
+                mkdir mnt; exec 9> lock; flock 9; \(SpawnedProgram.products)/dfs mount \(mount); exec 9>&-
+                flock -n lock true
+                """)
+            #expect(try stage.text("/proc/\(try server())/comm") == "dfs\n")
+            try stage.done("umount", mount)
+            try stage.expectNothingLeft()
+        }
+
+        /// Everything in the mount is of the server's group.
+        @Test(.enabled(if: geteuid() == 0)) func othersSeeNoMoreThanInTheStore() throws {
+            try #require(chown(stage.store, 0, 65533) == 0 && chmod(stage.store, 0o2750) == 0)
+            let mount = stage.directory.sub("mnt")
+            try Files.makeDirectories(mount)
+            try stage.done("mount", "--allow-other", mount)
+            #expect(try FileStatus.of(path: mount)?.mode == 0o500)
+            try stage.done("umount", mount)
+            try #require(chown(stage.store, 0, getegid()) == 0 && chmod(stage.store, 0o750) == 0)
+            try stage.done("mount", "--allow-other", mount)
+            #expect(try FileStatus.of(path: mount)?.mode == 0o550)
+            try stage.done("umount", mount)
         }
 
         @Test func aMountInUseStays() throws {

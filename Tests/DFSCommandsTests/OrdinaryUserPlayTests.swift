@@ -96,6 +96,20 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        /// Names are bytes, and the job takes away its own permissions.
+        @Test func whatTheJobHidesFromItselfIsRecorded() throws {
+            let script = """
+                f=$DFS_OUTPUTS/$(printf 'bad\\377'); echo hidden > "$f"; chmod 0 "$f"
+                mkdir $DFS_OUTPUTS/d; echo deep > $DFS_OUTPUTS/d/f; chmod 0 $DFS_OUTPUTS/d $DFS_OUTPUTS; exit 3
+                """
+            let result = try stage.launch("--", "sh", "-c", script)
+            #expect(result.code == 3, "\(result.errorText)")
+            #expect(try stage.done("cat", "run:latest/outputs/d/f") == "deep\n")
+            let dfs = "\(user.programs)/dfs"
+            #expect(try stage.shell("\(dfs) cat \"$(printf 'run:latest/outputs/bad\\377')\"") == "hidden")
+            try stage.expectNothingLeft()
+        }
+
         /// The mount is in the user's namespace, so the user's own programs look at it.
         @Test func mountAndUnmount() throws {
             let mount = stage.directory.sub("mnt")

@@ -136,6 +136,14 @@ private struct Entry: Row {
         withExtendedLifetime(files) {}
     }
 
+    @Test func namesInTalkDoNotActOnTheTerminal() throws {
+        let (output, files) = try sandbox.output()
+        output.say("code \u{1b}[2Jx")
+        output.warn("odd\rname \u{e9}")
+        #expect(try sandbox.text("err") == "code \\x1b[2Jx\nwarning: odd\\x0dname \u{e9}\n")
+        withExtendedLifetime(files) {}
+    }
+
     @Test func largeDataIsWrittenWhole() throws {
         let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         let text = try printed { output throws(DFSError) in

@@ -209,6 +209,51 @@ extension PlayWithMounts {
             #expect(!Files.exists(stage.project + "/src/__pycache__") && !Files.exists(stage.project + "/model.txt"))
         }
 
+        /// Directories first, and what does not show is said; what is too large to record shows like the ignored.
+        @Test func whatIsLeftOutShowsWithinLimits() throws {
+            try prepare()
+            try stage.shell(
+                """
+                printf '*.log\\nzz\\n' > .gitignore; printf '[run]\\nmax-file = "1 KiB"\\n' > dfs.toml
+                i=0; while [ $i -lt 600 ]; do : > f$i.log; i=$((i + 1)); done
+                mkdir zz; echo deep > zz/f; head -c 2000 /dev/zero > big
+                """, in: stage.project)
+            let result = try run("--", "sh", "-c", "cat zz/f; ls | grep -c log")
+            #expect(result.outputText == "deep\n510\n")
+            #expect(result.errorText.contains("warning: 90 ignored paths"), "\(result.errorText)")
+            try stage.shell("rm *.log", in: stage.project)
+            let few = try run("--", "sh", "-c", "wc -c < big")
+            #expect(few.outputText == "2000\n" && !few.errorText.contains("warning"), "\(few.errorText)")
+            #expect(try stage.dfs("cat", "run:latest/code/big").code != 0)
+        }
+
+        @Test func bytesInTheEnvironmentReachTheJob() throws {
+            try prepare()
+            try stage.shell(
+                """
+                ODD=$(printf 'a\\377b') \(SpawnedProgram.products)/dfs-run -- sh -c 'printf %s "$ODD" > $DFS_OUTPUTS/o'
+                """, in: stage.project)
+            #expect(try stage.dfs("cat", "run:latest/outputs/o").output == [0x61, 0xff, 0x62])
+        }
+
+        @Test func keysThatShareAVariable() throws {
+            try prepare()
+            let result = try stage.launch("--data", "a-b=x", "--data", "a_b=x", "--", "true")
+            #expect(result.code == 64 && result.errorText.contains("DFS_DATA_A_B"), "\(result.errorText)")
+        }
+
+        /// The real directory is the job's: nothing is made in it, and it is not replaced by something read-only.
+        @Test func inPlaceWithDataWhereNothingIs() throws {
+            try prepare()
+            let refused = try stage.launch("--in-place", "--data", "./missing/x=x", "--", "true")
+            #expect(refused.code == 123, "\(refused.errorText)")
+            #expect(refused.errorText.contains("hint: mkdir -p \(stage.project)/missing/x"), "\(refused.errorText)")
+            #expect(!Files.exists(stage.project + "/missing"))
+            try Files.makeDirectories(stage.project + "/missing/x")
+            let result = try run("--in-place", "--data", "./missing/x=x", "--", "sh", "-c", "cat missing/x/x; : > new")
+            #expect(result.outputText == "frozen\n" && Files.exists(stage.project + "/new"))
+        }
+
         @Test func inPlace() throws {
             try prepare()
             let result = try run("--in-place", "--", "sh", "-c", "echo real > model.txt; pwd")
@@ -242,6 +287,8 @@ extension PlayWithMounts {
             try prepare()
             let absent = try stage.launch("--", "no-such-command-here")
             #expect(absent.code == 127 && absent.errorText.contains("error: command not found: no-such-command-here"))
+            let path = try stage.launch("--", "./absent")
+            #expect(path.code == 127 && path.errorText.contains("there is no such file"), "\(path.errorText)")
             let plain = try stage.launch("--", "./train.sh")
             #expect(plain.code == 126 && plain.errorText.contains("error: cannot run ./train.sh"), "\(plain.errorText)")
             let none = try stage.launch("--")

@@ -112,6 +112,23 @@ extension ProcessTests {
             try s.expectNoMountsLeft()
         }
 
+        /// A FUSE file system on the host's mountpoint whose server is dead (ENOTCONN), or another user's (EACCES).
+        @Test(.enabled(if: geteuid() == 0 && access("/dev/fuse", R_OK | W_OK) == 0), arguments: [0, 65534])
+        func skeletonOverAMountThatDoesNotAnswer(owner: Int) throws {
+            let s = try Sandbox(.root)
+            let root = try s.directory("/deepops")
+            var device: OwnedDescriptor? = try OwnedDescriptor.open("/dev/fuse", O_RDWR)
+            let options = "fd=\(try #require(device).raw),rootmode=40000,user_id=\(owner),group_id=0"
+            try #require(mount("foreign", root, "fuse", UInt(MS_NOSUID | MS_NODEV), options) == 0)
+            defer { umount2(root, Int32(MNT_DETACH)) }
+            // Without its descriptor the connection has ended.
+            if owner == 0 { device = nil }
+            #expect(access(root, F_OK) != 0 && errno == (owner == 0 ? ENOTCONN : EACCES))
+            let out = try s.output(s.plan("ROOT=\(root)\n\(script)", steps: skeleton(s, at: RawPath(root))))
+            #expect(out == "runs\nself\nruns/r1\ndata\noutputs\nrecord.json\none\none\n")
+            withExtendedLifetime(device) {}
+        }
+
         /// A directory that is anybody's scratch must not become read-only.
         @Test(arguments: User.available)
         func mountpointInTmp(user: User) throws {

@@ -160,7 +160,7 @@ import Testing
                 "src/__pycache__": .ignored, "src/b.log": .ignored, "src/local": .ignored,
             ])
         #expect(result.excluded.first { $0.path.elementsEqual("data".utf8) }?.isDirectory == true)
-        let names = result.excluded(pythonCaches: false).map { NameText.display($0.path) }
+        let names = result.excluded.filter { !$0.isPythonCache }.map { NameText.display($0.path) }
         #expect(!names.contains("src/__pycache__") && names.contains("data"))
         #expect(!result.exclusions.shouldVisit([Array("data".utf8), Array("x".utf8)], isDirectory: true))
     }

@@ -4,6 +4,7 @@ import Glibc
 
 /// What a process is given by its caller. Read once; commands and tests hold a value, never the globals.
 package struct ProcessEnvironment: Sendable {
+    /// As `ArgumentText`: names and values are bytes.
     package var variables: [String: String]
     /// Absolute; `nil` when the working directory was removed.
     package var directory: String?
@@ -22,7 +23,8 @@ package struct ProcessEnvironment: Sendable {
         var variables = [String: String]()
         var next = environ
         while let entry = next.pointee {
-            let text = String(cString: entry)
+            let text = ArgumentText.text(
+                of: UnsafeBufferPointer(start: entry, count: strlen(entry)).map { UInt8(bitPattern: $0) })
             if let equals = text.firstIndex(of: "=") {
                 variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
             }

@@ -40,6 +40,12 @@ struct DataInput: Sendable {
                     cause: "\(other.dataset)@v\(other.version.number) and \(input.dataset)@v\(input.version.number)",
                     hint: "dfs-run --data other=\(input.dataset)@v\(input.version.number) …")
             }
+            if let other = inputs.first(where: { $0.variable == input.variable }) {
+                throw DFSError(
+                    .usage, "the keys \(other.key) and \(input.key) have one variable",
+                    cause: "\(input.variable) can name one directory only",
+                    hint: "dfs-run --data other=\(input.dataset)@v\(input.version.number) …")
+            }
             inputs.append(input)
         }
         return inputs

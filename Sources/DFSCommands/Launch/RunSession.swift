@@ -119,7 +119,9 @@ final class RunSession {
             "seed": .integer(Int64(plan.seed)), "in-place": .bool(plan.options.inPlace),
             "strict": .bool(plan.options.strict), "git": plan.survey.facts.json,
             "environment-names": .array(
-                context.environment.variables.keys.sorted().map { .string($0) }),
+                context.environment.variables.keys.sorted().map {
+                    .string(NameText.encode(ArgumentText.bytes(of: $0)))
+                }),
             "capabilities": plan.capabilities.json,
         ]
     }
@@ -158,6 +160,10 @@ final class RunSession {
             let cause = server.failure.map { $0.cause ?? $0.what } ?? plan.capabilities.userNamespace.reason
             context.output.warn("data is copied for this run: \(cause ?? "no namespaces here")")
             view.copiedData = try copyData(to: live.scratch + "/data")
+        }
+        if view.hiddenPaths > 0 {
+            let paths = Quantity.count(view.hiddenPaths, "ignored path")
+            context.output.warn("\(paths) of the project cannot be seen in this run; ignore whole directories")
         }
         if !plan.options.inPlace, history == nil || !plan.capabilities.overlay.isUsable { try copyCode(&view) }
         return view

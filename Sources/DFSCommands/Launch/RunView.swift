@@ -117,23 +117,38 @@ struct RunView {
 
     private func projectSteps() -> [EnterPlan.Step] {
         let root = RawPath(plan.survey.root)
-        if plan.options.inPlace { return [] }
+        if plan.options.inPlace {
+            // The directory stays the job's to write in: what is missing there for data to appear at is an error, no
+            // reason to put a mirror in its place.
+            let hasPaths = plan.inputs.contains { $0.path != nil }
+            return hasPaths ? [.bind(source: root, at: root, .writable)] : []
+        }
         var steps = [EnterPlan.Step]()
         if let copiedCode {
             steps.append(.bind(source: RawPath(copiedCode), at: root, .scratch))
         } else if let lower = codeSource {
             steps.append(.overlay(at: root, lower: [lower], layer: RawPath(live.layer)))
         }
-        if !plan.options.strict { steps.append(.visible(real: root, at: root, paths: visiblePaths)) }
+        if !plan.options.strict {
+            steps.append(.visible(real: root, at: root, paths: Self.visiblePaths(plan.survey.excluded)))
+        }
         return steps
     }
 
-    /// What of the real project shows read-only through the snapshot. Python's caches would hide the job's own, and
-    /// this program's could not be written to by libraries of the job.
-    var visiblePaths: [[UInt8]] {
-        Array(
-            plan.survey.excluded(pythonCaches: false).filter { ![.tooLarge, .cache].contains($0.reason) }.map(\.path)
-                .prefix(Self.visibleLimit))
+    /// What of the real project shows read-only through the snapshot: what is ignored or too large to record, directories
+    /// first.
+    static func visiblePaths(_ excluded: [ExcludedPath]) -> [[UInt8]] {
+        let shown = excluded.filter(isShown)
+        return (shown.filter(\.isDirectory) + shown.filter { !$0.isDirectory }).prefix(visibleLimit).map(\.path)
+    }
+
+    /// Python's caches would hide the job's own, and this program's could not be written to by libraries of the job.
+    private static func isShown(_ path: ExcludedPath) -> Bool { !path.isPythonCache && path.reason != .cache }
+
+    /// How many paths of the real project do not show because there are too many.
+    var hiddenPaths: Int {
+        guard isNamespaced, !plan.options.inPlace, !plan.options.strict else { return 0 }
+        return max(0, plan.survey.excluded.count(where: Self.isShown) - Self.visibleLimit)
     }
 
     private func dataPaths() -> [EnterPlan.Step] {

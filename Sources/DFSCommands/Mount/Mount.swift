@@ -50,11 +50,10 @@ struct MountCommand: DFSCommand {
 
     /// Takes away a mount of ours whose daemon is dead; the kernel answers ENOTCONN there and would for ever.
     static func clearStale(_ mountpoint: String, _ registry: MountRegistry) throws(DFSError) {
-        guard let mount = try MountTable.mount(at: mountpoint), mount.isOurs else { return }
-        let record = registry.record(mountpoint)
-        var isDead = record.map { (try? $0.server.liveness()) == .dead } ?? false
-        if !isDead { isDead = try MountTable.isStale(mount) }
-        guard isDead else { return }
+        // The mount itself is asked: the registry may name the server of an earlier one.
+        guard let mount = try MountTable.mount(at: mountpoint), mount.isOurs, try MountTable.isStale(mount) else {
+            return
+        }
         MountTable.abort(mount)
         try MountTable.unmount(mountpoint, lazy: true)
         registry.remove(mountpoint)

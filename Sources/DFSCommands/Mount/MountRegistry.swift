@@ -70,8 +70,11 @@ extension CommandContext {
     }
 
     /// `/deepops` where it may be mounted on (root makes it), else `~/deepops`, which is made.
-    func defaultMountpoint() throws(DFSError) -> String {
-        let shared = "/deepops"
+    func defaultMountpoint(shared: String = "/deepops") throws(DFSError) -> String {
+        // Asked of the table: a mount whose server is dead does not look like a directory.
+        if let mount = try MountTable.mount(at: shared), mount.isOurs, mount.options.contains("user_id=\(geteuid())") {
+            return shared
+        }
         if geteuid() == 0, !Files.exists(shared) { mkdir(shared, 0o755) }
         if Files.isDirectory(shared), access(shared, W_OK) == 0 { return shared }
         guard let home = environment.home else {

@@ -15,23 +15,33 @@ struct Mounts: DFSCommand {
         let standing = try MountTable.mounts()
         var rows = [MountRow]()
         for record in registry.all() {
-            let isMounted = standing.contains { $0.mountpoint == record.mountpoint && $0.isOurs }
+            let mount = standing.last { $0.mountpoint == record.mountpoint && $0.isOurs }
             let isAlive = try record.server.liveness() == .alive
-            if !isMounted, !isAlive {
+            if mount == nil, !isAlive {
                 registry.remove(record.mountpoint)
                 continue
             }
-            let requests = isAlive && isMounted ? Self.requests(record.mountpoint) : nil
+            let state = try isAlive ? Self.state(mount) : "dead"
+            let requests = state == "serving" ? Self.requests(record.mountpoint) : nil
             rows.append(
                 MountRow(
-                    record: record, state: isAlive ? (isMounted ? "serving" : "unmounted") : "dead",
+                    record: record, state: state,
                     age: max(0, context.clock().seconds - record.started.seconds), requests: requests))
         }
         try context.output.list(rows, whenEmpty: "nothing is mounted; dfs mount does it")
         return .done
     }
 
-    /// All requests that the kernel sent. Only asked of a server that is alive.
+    private static func state(_ mount: MountTable.Mount?) throws(DFSError) -> String {
+        guard let mount else { return "unmounted" }
+        return switch try MountTable.state(of: mount) {
+        case .serving: "serving"
+        case .hanging: "hanging"
+        case .stale: "dead"
+        }
+    }
+
+    /// All requests that the kernel sent. Only asked of a server that answers: others would hold this process.
     private static func requests(_ mountpoint: String) -> JSONValue? {
         guard let bytes = try? Files.read(mountpoint + "/.dfs/stats", limit: 1 << 20) else { return nil }
         return try? JSONValue.parse(bytes)

@@ -13,6 +13,8 @@ enum Serve {
     private static let cacheBytes = 48 << 20
 
     static func run(arguments: [String]) -> Int32 {
+        // What ps shows; this program was started through /proc/self/exe.
+        withCName(Array("dfs".utf8)) { _ = clinux_prctl(15, UInt(bitPattern: $0)) }
         guard let text = arguments.first, let json = try? JSONValue.parse(text), let request = ServeRequest(json) else {
             return ExitCode.usage.rawValue
         }
@@ -70,8 +72,13 @@ enum Serve {
 
     /// A mount that others may enter shows no more than the store's own directory would.
     private static func rootMode(_ store: String) throws(DFSError) -> UInt16 {
-        let mode = try FileStatus.of(path: store, following: true)?.mode ?? 0o700
-        return mode & 0o555
+        guard let status = try FileStatus.of(path: store, following: true) else { return 0o500 }
+        return rootMode(status, group: getegid())
+    }
+
+    /// Everything in the mount is of the server's group: what the store lets another group do is not for that one.
+    static func rootMode(_ store: FileStatus, group: gid_t) -> UInt16 {
+        store.mode & (store.gid == group ? 0o555 : 0o505)
     }
 
     private static func blockSignals() -> sigset_t {

@@ -69,10 +69,13 @@ package final class Output: Sendable {
     }
 
     /// Tells the user something that is not the answer.
-    package func say(_ text: String) { if !quiet { tell(text) } }
+    package func say(_ text: String) { if !quiet { tell(Self.harmless(text)) } }
 
     /// Tells the user of something that is probably not as it should be.
-    package func warn(_ text: String) { tell(talk.style.paint("warning:", .warning) + " " + text) }
+    package func warn(_ text: String) { tell(talk.style.paint("warning:", .warning) + " " + Self.harmless(text)) }
+
+    /// Names that others chose may not act on the terminal.
+    private static func harmless(_ text: String) -> String { NameText.display(ArgumentText.bytes(of: text)) }
 
     /// Sends what was printed; a command that follows something calls it, all others need not.
     package func flush() throws(DFSError) { try stream.flush() }

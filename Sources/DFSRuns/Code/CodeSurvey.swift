@@ -72,11 +72,6 @@ package struct CodeSurvey: Sendable {
     package let exclusions: ExclusionTree
     package let facts: CodeFacts
 
-    /// Topmost paths left out, without Python's caches if so wished: what a run binds read-only.
-    package func excluded(pythonCaches: Bool) -> [ExcludedPath] {
-        pythonCaches ? excluded : excluded.filter { !$0.isPythonCache }
-    }
-
     /// Looks at the directory `root`. Throws when it cannot be read; a git that fails is a fact, not an error.
     package static func survey(root: String, options: Options) throws(DFSError) -> CodeSurvey {
         guard let start = Files.resolved(root), Files.isDirectory(start) else {

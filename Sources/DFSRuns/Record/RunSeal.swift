@@ -55,21 +55,18 @@ package struct RunSeal {
         guard let run = state.run(live.run) else {
             throw DFSError(.noReference, "run \(live.run) is not in the ledger", hint: "dfs doctor --repair")
         }
-        let folder = try openFolder(found)
         let writer = StoreWriter(store: repository.objects)
-        let outputs = try capture(Self.outputs, in: folder, writer, filter: nil, limit: nil)
-        let work = try capture(Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize)
-        let logs = try capture(Self.logs, in: folder, writer, filter: nil, limit: nil)
+        let left = try left(of: run, found, writer)
         var record: [String: JSONValue] = [
             "format": "dfs.result/1", "run": .string(live.run.description), "state": .string(outcome.rawValue),
-            "outputs": outputs.summary.json, "work": work.summary.json, "logs": logs.summary.json,
-            "outputs-capture": outputs.notes.json, "work-capture": work.notes.json,
+            "outputs": left.outputs.json, "work": left.work.json, "logs": left.logs.json,
+            "outputs-capture": left.outputsNotes.json, "work-capture": left.workNotes.json,
         ]
         record.merge(result) { $1 }
         let address = try writer.putHere(.object(record))
-        let finished = try writer.finish(base: (run.record.packs, run.record.pack))
+        let finished = try writer.finish(base: (left.base.packs, left.base.pack))
         let ended = LedgerEvent.RunFinished(
-            run: live.run, outcome: outcome, outputs: outputs.summary, work: work.summary, logs: logs.summary,
+            run: live.run, outcome: outcome, outputs: left.outputs, work: left.work, logs: left.logs,
             record: RecordReference(record: address, packs: finished.packs, pack: finished.pack))
         let entry = try repository.append(by: signer) { state throws(DFSError) in
             // Somebody else may have closed it meanwhile; the launcher's own word may still follow another's.
@@ -80,8 +77,32 @@ package struct RunSeal {
         // The run is recorded whatever comes of the folder: what is left of it the next look removes.
         try? live.remove()
         return Sealed(
-            outputs: outputs.summary, work: work.summary, logs: logs.summary, notes: work.notes,
-            isRecorded: entry != nil)
+            outputs: left.outputs, work: left.work, logs: left.logs, notes: left.workNotes, isRecorded: entry != nil)
+    }
+
+    /// What a run left, and the packs on which that rests.
+    private struct Left {
+        let outputs, work, logs: TreeReference
+        let outputsNotes, workNotes: CaptureNotes
+        let base: RecordReference
+    }
+
+    private func left(of run: RunRecord, _ found: Bool, _ writer: StoreWriter) throws(DFSError) -> Left {
+        // Somebody took the launcher for dead, recorded the folder and removed it.
+        if !found, let end = run.end, end.isFound, try FileStatus.of(path: live.root) == nil,
+            let outputs = end.outputs, let work = end.work, let logs = end.logs
+        {
+            return Left(
+                outputs: outputs, work: work, logs: logs, outputsNotes: CaptureNotes(), workNotes: CaptureNotes(),
+                base: end.record)
+        }
+        let folder = try openFolder(found)
+        let outputs = try capture(Self.outputs, in: folder, writer, filter: nil, limit: nil)
+        let work = try capture(Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize)
+        let logs = try capture(Self.logs, in: folder, writer, filter: nil, limit: nil)
+        return Left(
+            outputs: outputs.summary, work: work.summary, logs: logs.summary, outputsNotes: outputs.notes,
+            workNotes: work.notes, base: run.record)
     }
 
     /// Opens the run's folder, which no link can stand in for. Whoever is not its launcher must own it: others can make
