@@ -47,14 +47,14 @@ let package = Package(
         library("DFSChunking", ["DFSModel", "CZstd", crypto]),
         library("DFSIndex", ["DFSModel", "DFSSystem", "CLMDB"]),
         library("DFSRemote", ["DFSModel", "DFSSystem"]),
-        library("DFSStore", ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote"]),
+        library("DFSStore", ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "CLinux"]),
 
         // Domain.
         library("DFSLedger", ["DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", crypto]),
         library(
             "DFSHistory",
-            ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSLedger"]),
-        library("DFSRuns", ["DFSModel", "DFSSystem", "DFSChunking", "DFSStore", "DFSLedger", "DFSHistory", "CLinux"]),
+            ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSLedger", "CLinux"]),
+        library("DFSRuns", ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "CLinux"]),
         library("DFSVirtual", ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns"]),
 
         // Edges.
@@ -68,7 +68,7 @@ let package = Package(
                 "DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns",
                 "DFSVirtual", "DFSFuse", "DFSLaunch", "CLinux", "TOMLKit", arguments,
             ]),
-        .executableTarget(name: "dfs", dependencies: ["DFSCommands", "DFSLaunch"], swiftSettings: common),
+        .executableTarget(name: "dfs", dependencies: ["DFSCommands"], swiftSettings: common),
         .executableTarget(name: "dfs-run", dependencies: ["DFSCommands"], swiftSettings: common),
 
         // Tests.

@@ -41,6 +41,26 @@ import Testing
         #expect(bad >= 120, "\(last)")
     }
 
+    /// `tools/tree_digest.py`, written from FORMAT.md alone, finds the content digest that a commit prints.
+    @Test func theDigestOfADirectoryIsThatOfItsVersion() throws {
+        let odd: [[UInt8]] = [
+            Array("new\nline".utf8), [0x66, 0xff], Array("e\u{301}".utf8), Array("é".utf8), Array("-n".utf8),
+        ]
+        try sandbox.write("#!/bin/sh\n", to: "work/src/run.sh")
+        chmod(sandbox.work + "/src/run.sh", 0o755)
+        try sandbox.write("", to: "work/src/empty")
+        try sandbox.write("deep\n", to: "work/src/a/b/c")
+        try Files.makeDirectories(sandbox.work + "/src/nothing")
+        #expect(symlink("a/b/c", sandbox.work + "/src/link") == 0)
+        for name in odd { try TestFiles.write(name: name, in: sandbox.work + "/src", name) }
+        for source in [sandbox.work + "/src", "/usr/share/zoneinfo"] {
+            let commit = try JSONValue.parse(Array(try sandbox.expect(0, "commit", "x", source, "--json").output.utf8))
+            let tool = try run("/usr/bin/python3", [Self.repository + "/tools/tree_digest.py", source])
+            #expect(tool.code == 0, "\(tool.errorText)")
+            #expect(commit["content"]?.string == tool.outputText.split(separator: "\n").last.map(String.init))
+        }
+    }
+
     /// The commands of FORMAT.md's worked examples print what stands below them.
     @Test func theExamplesOfTheFormatAreTrue() throws {
         let text = String(decoding: try #require(try Files.read(Self.repository + "/docs/FORMAT.md")), as: UTF8.self)
@@ -57,5 +77,26 @@ import Testing
             output.append(expected)
         }
         #expect(output.count { !$0.isEmpty } == 6)
+    }
+
+    /// The tests that SEMANTICS.md says carry its promises are there.
+    @Test func thePromisesHaveTheirTests() throws {
+        let text = String(decoding: try #require(try Files.read(Self.repository + "/docs/SEMANTICS.md")), as: UTF8.self)
+        var named = 0
+        for group in text.matches(of: /\[([A-Z][A-Za-z]+: [^\]]+)\]/).flatMap({ $0.1.split(separator: "; ") }) {
+            guard let colon = group.firstIndex(of: ":") else { continue }
+            let folder = Self.repository + "/Tests/DFS\(group[..<colon])Tests"
+            var sources = ""
+            for name in try DirectoryListing.names(of: folder) where name.suffix(6).elementsEqual(".swift".utf8) {
+                let path = folder + "/" + String(decoding: name, as: UTF8.self)
+                sources += String(decoding: try Files.read(path) ?? [], as: UTF8.self)
+            }
+            for name in group[group.index(after: colon)...].split(separator: ",") {
+                guard let word = name.firstMatch(of: /[A-Za-z0-9]+/)?.0 else { continue }
+                #expect(sources.contains("func \(word)("), "\(group)")
+                named += 1
+            }
+        }
+        #expect(named > 80)
     }
 }

@@ -59,7 +59,7 @@ extension Sandbox {
         let code = try writer.put(["format": "dfs.code/1"])
         let plan = try writer.put(["format": "dfs.run/1"])
         let result = try writer.put(["format": "dfs.result/1"])
-        let text = try writer.put(TextObject(fields: ["command": .array(command.map { .string($0) })]).encoded)
+        let text = try writer.put(TextObject(fields: ["arguments": .array(command.map { .string($0) })]).encoded)
         let finished = try writer.finish(base: nil)
         func reference(_ record: ObjectAddress) -> RecordReference {
             RecordReference(record: record, packs: finished.packs, pack: finished.pack)

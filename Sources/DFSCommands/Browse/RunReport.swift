@@ -91,11 +91,7 @@ struct RunFacts: Sendable {
 
     /// The command line, quoted for a shell; empty when its text is gone.
     var command: String {
-        let value = text["command"] ?? text["arguments"]
-        if let words = value?.array {
-            return words.compactMap(\.string).map(ShellText.quote).joined(separator: " ")
-        }
-        return value?.string ?? ""
+        (text["arguments"]?.array ?? []).compactMap(\.string).map(ShellText.quote).joined(separator: " ")
     }
 
     var durationText: String { Quantity.duration(milliseconds: milliseconds) }
@@ -114,7 +110,7 @@ struct RunFacts: Sendable {
             "run": .string(run.id.description), "name": .string(RunName.of(run.id)), "status": .string(status),
             "started": .string(run.time.description), "milliseconds": .integer(milliseconds),
             "project": .string(run.project), "snapshot": .string(run.snapshot), "key": .string(run.key.text),
-            "tags": .array(run.tags.map { .string($0) }), "command": text["command"] ?? text["arguments"] ?? .null,
+            "tags": .array(run.tags.map { .string($0) }), "command": text["arguments"] ?? .null,
             "data": .array(
                 run.data.map { input in
                     [

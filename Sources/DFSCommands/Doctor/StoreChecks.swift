@@ -27,7 +27,7 @@ struct StoreChecks {
         ]
         out += index(repository) + ledger(repository) + clock(repository) + space(repository) + runs(repository)
         out += temporaries(repository)
-        return out + host(scratch: repository.root)
+        return out + host(scratch: repository.root + "/tmp")
     }
 
     private func looked(_ subject: String, _ look: () throws(DFSError) -> DoctorFinding) -> [DoctorFinding] {
@@ -120,16 +120,23 @@ struct StoreChecks {
         if repairs { context.closeDeadRuns(repository) }
         return looked("runs") { () throws(DFSError) in
             let reaper = RunReaper(repository: repository)
-            let all = try LiveRun.all(storeRoot: repository.root).map { ($0.run, reaper.standing(of: $0.run)) }
-            let dead = all.filter { $0.1 == .dead }
-            let running = all.count - dead.count
+            let all = try LiveRun.all(storeRoot: repository.root).map { ($0, reaper.standing(of: $0.run)) }
+            let dead = all.filter { $0.1 == .dead && $0.0.isOwn }.map(\.0.run)
+            let elsewhere = all.count { $0.1 == .elsewhere }, others = all.count { $0.1 == .dead && !$0.0.isOwn }
             guard !dead.isEmpty else {
-                return DoctorFinding("runs", .good, "\(Quantity.number(running)) in progress")
+                var notes = [String]()
+                if elsewhere > 0 { notes.append("\(Quantity.number(elsewhere)) of other machines") }
+                // Only their users can say what they left.
+                if others > 0 { notes.append("\(Quantity.number(others)) dead, of other users") }
+                let running = all.count - elsewhere - others
+                return DoctorFinding(
+                    "runs", .good, "\(Quantity.number(running)) in progress",
+                    note: notes.isEmpty ? nil : notes.joined(separator: ", "))
             }
             return DoctorFinding(
                 "runs", .problem, "\(Quantity.count(dead.count, "run")) whose launcher died",
-                note: dead.prefix(3).map { $0.0.short }.joined(separator: ", "), hint: "dfs doctor --repair",
-                facts: ["dead": .array(dead.map { .string($0.0.description) })])
+                note: dead.prefix(3).map(\.short).joined(separator: ", "), hint: "dfs doctor --repair",
+                facts: ["dead": .array(dead.map { .string($0.description) })])
         }
     }
 

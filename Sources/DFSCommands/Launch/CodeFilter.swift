@@ -30,12 +30,9 @@ struct WorkFilter: CaptureFilter {
     }
 
     func includes(_ path: [UInt8], isDirectory: Bool) -> Bool {
+        if ExcludedPath.isPythonCache(path) { return false }
         let components = path.split(separator: 0x2f).map { Array($0) }
-        guard let name = components.last, !name.elementsEqual("__pycache__".utf8),
-            !(name.suffix(4).elementsEqual(".pyc".utf8))
-        else { return false }
         if let exclusions, !exclusions.shouldVisit(components, isDirectory: isDirectory) { return false }
-        let stack = rules
-        return !stack.isIgnored(path: components, isDirectory: isDirectory)
+        return !rules.isIgnored(path: components, isDirectory: isDirectory)
     }
 }

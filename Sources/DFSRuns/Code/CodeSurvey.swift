@@ -33,8 +33,10 @@ package struct ExcludedPath: Sendable, Equatable {
         self.size = size
     }
 
+    package var isPythonCache: Bool { Self.isPythonCache(path) }
+
     /// Python's compiled files: `__pycache__` and `*.pyc`.
-    package var isPythonCache: Bool {
+    package static func isPythonCache(_ path: [UInt8]) -> Bool {
         let name = path.split(separator: UInt8(ascii: "/")).last ?? []
         return name.elementsEqual("__pycache__".utf8) || name.suffix(4).elementsEqual(".pyc".utf8)
     }

@@ -28,9 +28,6 @@ package struct IgnoreRules: Sendable {
 
     package var isEmpty: Bool { patterns.isEmpty }
 
-    /// Whether a pattern may take back what another file ignores.
-    package var hasNegations: Bool { patterns.contains { $0.negated } }
-
     /// Compiles the bytes of an ignore file. Every file is valid; lines that can match nothing are kept out.
     package init(_ bytes: [UInt8]) {
         var rest = bytes[...]

@@ -70,9 +70,18 @@ package struct RunReaper {
                 } catch {
                     if error.code == .corrupt { throw error }
                 }
+            } else if run == nil, journal == nil, isAbandoned(live) {
+                try? live.remove()
             }
         }
         return closed
+    }
+
+    /// A folder in which a launcher died before it had written its journal: nothing was acknowledged. One that was made
+    /// just now may be a launcher's that is about to.
+    private func isAbandoned(_ live: LiveRun) -> Bool {
+        guard let status = try? FileStatus.of(path: live.root) else { return false }
+        return status.modified < Clock.now().adding(seconds: -3600)
     }
 
     /// `false` when somebody else was faster.
