@@ -40,6 +40,13 @@ import Testing
         #expect(try JSONValue.parse(made.output)["schema"] == "dfs.init/1")
         try sandbox.expect(2, "init", "src/store")
         try sandbox.expect(64, "init", "x", "--shared", "no-such-group-here")
+        // A group that whoever runs the tests is in.
+        let group = try #require(getgrgid(getegid()))
+        try sandbox.expect(0, "init", "common", "--shared", String(cString: group.pointee.gr_name))
+        for (folder, mode) in [("packs", 0o2775), ("ledger", 0o2775), ("tmp", 0o2775), ("live", 0o3775)] {
+            let status = try FileStatus.of(path: sandbox.work + "/common/" + folder)
+            #expect(status?.mode == UInt16(mode), "\(folder)")
+        }
     }
 
     @Test func theProjectFileNamesTheSource() throws {

@@ -42,7 +42,9 @@ struct Init: DFSCommand {
         {
             let path = root + folder
             try System.call("cannot give \(path) to the group") { chown(path, uid_t.max, group) }
-            try System.call("cannot set the mode of \(path)") { chmod(path, 0o2775) }
+            // Of runs in progress each member may remove or rename only his own.
+            let mode: mode_t = folder == "/live" ? 0o3775 : 0o2775
+            try System.call("cannot set the mode of \(path)") { chmod(path, mode) }
         }
     }
 }
