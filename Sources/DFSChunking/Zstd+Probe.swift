@@ -30,16 +30,18 @@ extension Zstd {
         return Double(frame.count) <= allowed
     }
 
+    /// log2 of every count that a sample can hold.
+    private static let logarithms: [Float] = (0...sampleLength).map { log2f(Float(max($0, 1))) }
+
     /// The length that an ideal code for single bytes would take.
     private static func entropyBytes(_ sample: UnsafeRawBufferPointer) -> Double {
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 256) { counts in
             counts.initialize(repeating: 0)
             for byte in sample { counts[Int(byte)] &+= 1 }
-            var bits = 0.0
-            for count in counts where count > 0 {
-                bits += Double(count) * log2(Double(sample.count) / Double(count))
-            }
-            return bits / 8
+            var bits: Float = 0
+            let whole = logarithms[sample.count]
+            for count in counts where count > 0 { bits += Float(count) * (whole - logarithms[Int(count)]) }
+            return Double(bits) / 8
         }
     }
 }

@@ -26,6 +26,14 @@ package struct Digest: Hashable, Comparable, Sendable {
         words = w
     }
 
+    /// Reads 32 bytes from `offset`, which must be there.
+    package init(loading raw: UnsafeRawBufferPointer, at offset: Int) {
+        func word(_ i: Int) -> UInt64 {
+            UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: offset + i * 8, as: UInt64.self))
+        }
+        words = (word(0), word(1), word(2), word(3))
+    }
+
     /// Reads 64 lowercase hexadecimal digits.
     package init?(hex: some StringProtocol) {
         guard let bytes = Hex.decode(hex) else { return nil }
@@ -46,13 +54,8 @@ package struct Digest: Hashable, Comparable, Sendable {
     }
 
     package func appendBytes(to out: inout [UInt8]) {
-        for word in [words.0, words.1, words.2, words.3] {
-            var shift: UInt64 = 64
-            while shift > 0 {
-                shift -= 8
-                out.append(UInt8(truncatingIfNeeded: word >> shift))
-            }
-        }
+        let raw = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+        withUnsafeBytes(of: raw) { out.append(contentsOf: $0) }
     }
 
     /// 64 lowercase hexadecimal digits.

@@ -32,6 +32,9 @@ package protocol Backend: Sendable {
     /// same bytes stand there (an answer was lost) the put counts as done.
     func putIfAbsent(_ key: String, _ bytes: [UInt8]) throws(DFSError) -> Bool
 
+    /// Makes an object that stands durable, whoever put it.
+    func settle(_ key: String) throws(DFSError)
+
     /// Removes an object; one that is not there is no error. Only for what no ledger entry names.
     func remove(_ key: String) throws(DFSError)
 

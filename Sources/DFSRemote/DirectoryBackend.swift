@@ -98,6 +98,14 @@ package struct DirectoryBackend: Backend {
         return true
     }
 
+    package func settle(_ key: String) throws(DFSError) {
+        let path = path(key)
+        let file = try OwnedDescriptor.open(path, O_RDONLY)
+        try System.call("cannot fsync \(path)", fault: "fsync") { fsync(file.raw) }
+        try Files.synchronizeDirectory(Files.parent(path))
+        try Files.synchronizeDirectory(Files.parent(Files.parent(path)))
+    }
+
     package func remove(_ key: String) throws(DFSError) { try Files.remove(path(key)) }
 
     package func list(_ prefix: String) throws(DFSError) -> [String] {

@@ -15,4 +15,14 @@ package enum ByteOrder {
         }
         return order != 0 ? order : a.count - b.count
     }
+
+    /// Whether one range of `bytes` precedes another.
+    package static func precedes(_ bytes: [UInt8], _ a: Range<Int>, _ b: Range<Int>) -> Bool {
+        bytes.withUnsafeBytes { raw in
+            let x = UnsafeRawBufferPointer(rebasing: raw[a]), y = UnsafeRawBufferPointer(rebasing: raw[b])
+            let common = min(x.count, y.count)
+            let order = common > 0 ? memcmp(x.baseAddress!, y.baseAddress!, common) : 0
+            return order != 0 ? order < 0 : x.count < y.count
+        }
+    }
 }

@@ -6,10 +6,23 @@ import Glibc
 package enum DirectoryListing {
     /// Names without `.` and `..`, in the order of their bytes.
     package static func names(of directory: OwnedDescriptor) throws(DFSError) -> [[UInt8]] {
-        var out = [[UInt8]]()
-        try forEach(in: directory) { name, _ in out.append(name) }
-        out.sort(by: ByteOrder.precedes)
-        return out
+        var keyed = [KeyedName]()
+        try forEach(in: directory) { name, _ in keyed.append(KeyedName(name)) }
+        keyed.sort { $0.key == $1.key ? ByteOrder.precedes($0.name, $1.name) : $0.key < $1.key }
+        return keyed.map(\.name)
+    }
+
+    /// A name with its first eight bytes as a number, which decides nearly every comparison of a sort.
+    private struct KeyedName {
+        let key: UInt64
+        let name: [UInt8]
+
+        init(_ name: [UInt8]) {
+            self.name = name
+            var key: UInt64 = 0
+            for i in 0..<8 { key = key << 8 | (i < name.count ? UInt64(name[i]) : 0) }
+            self.key = key
+        }
     }
 
     package static func names(of path: String) throws(DFSError) -> [[UInt8]] {
@@ -33,7 +46,7 @@ package enum DirectoryListing {
                 return
             }
             guard let raw = clinux_dirent_name(entry) else { continue }
-            let name = Array(UnsafeBufferPointer(start: raw, count: strlen(raw)).lazy.map { UInt8(bitPattern: $0) })
+            let name = Array(UnsafeRawBufferPointer(start: raw, count: strlen(raw)))
             if name == [0x2e] || name == [0x2e, 0x2e] { continue }
             body(name, clinux_dirent_type(entry))
         }

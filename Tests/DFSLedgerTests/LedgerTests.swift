@@ -27,6 +27,7 @@ private struct Intervening: Backend {
         beforePut(key)
         return try base.putIfAbsent(key, bytes)
     }
+    func settle(_ key: String) throws(DFSError) { try base.settle(key) }
     func remove(_ key: String) throws(DFSError) { try base.remove(key) }
     func list(_ prefix: String) throws(DFSError) -> [String] { try base.list(prefix) }
     func time() throws(DFSError) -> Timestamp { if let storeTime { storeTime() } else { try base.time() } }
@@ -145,6 +146,7 @@ struct LedgerTests {
                 _ = try inner.putIfAbsent(key, bytes)
                 return try inner.putIfAbsent(key, bytes)
             }
+            func settle(_ key: String) throws(DFSError) { try inner.settle(key) }
             func remove(_ key: String) throws(DFSError) { try inner.remove(key) }
             func list(_ prefix: String) throws(DFSError) -> [String] { try inner.list(prefix) }
             func time() throws(DFSError) -> Timestamp { try inner.time() }

@@ -11,52 +11,73 @@ extension Capture {
     private static let batchFiles = 32
     private static let batchBytes: UInt64 = 4 << 20
 
-    /// Lists a directory, takes from the stat cache what is unchanged, and makes jobs of the rest.
+    /// Lists a directory and examines its names, those of a long one in jobs of their own.
     func scan(_ directory: PendingDirectory) throws(DFSError) {
         let descriptor = try openDirectory(directory)
         let row = try cache?.row(device: directory.status.device, inode: directory.status.inode)
-        var scan = DirectoryScan(row: row)
-        for name in try DirectoryListing.names(of: descriptor) {
+        let names = try DirectoryListing.names(of: descriptor)
+        let ranges = DirectoryParts.ranges(names)
+        directory.state.withLock { state in
+            state.parts = Array(repeating: PendingDirectory.Part(), count: ranges.count)
+            state.boundaries = ranges.map { $0.lowerBound == 0 ? [] : names[$0.lowerBound - 1] }
+            state.remaining = ranges.count
+            state.row = row
+            state.descriptor = descriptor
+        }
+        if ranges.count == 1 { return try examine(directory, part: 0, names[...]) }
+        stack.push(ranges.enumerated().map { .examine(directory, part: $0.offset, names[$0.element]) })
+    }
+
+    /// Looks at the names of one part, takes from the stat cache what is unchanged, and makes jobs of the rest.
+    func examine(_ directory: PendingDirectory, part: Int, _ names: ArraySlice<[UInt8]>) throws(DFSError) {
+        let (descriptor, row, boundaries) = directory.state.withLock { ($0.descriptor, $0.row, $0.boundaries) }
+        guard let descriptor else { return }
+        let items = try cache?.items(
+            of: row, device: directory.status.device, inode: directory.status.inode, after: boundaries[part],
+            to: part + 1 < boundaries.count ? names.last : nil)
+        var scan = PartScan(items: items ?? [], isCached: row != nil)
+        for name in names {
             guard let status = try FileStatus.of(name, at: descriptor.raw) else { continue }
             try consider(name, status, in: directory, descriptor, &scan)
         }
-        let children = scan.directories.map { slot in
+        let children = scan.directories.map { index, status in
             PendingDirectory(
-                parent: directory, slot: slot, name: scan.slots[slot].name, status: scan.slots[slot].status)
+                parent: directory, slot: .init(part: part, index: index), name: scan.part.entries[index].name,
+                status: status)
         }
         let batches = batches(of: scan)
         let pending = children.count + scan.toRead.count
+        if scan.files != scan.items.count { scan.part.missedCache = true }
         merge(scan.notes)
-        directory.state.withLock { state in
-            state.slots = scan.slots
-            state.remaining = pending
-            state.row = row
-            state.missedCache = scan.missedCache
-            state.descriptor = pending > 0 ? descriptor : nil
+        let left = directory.state.withLock { state in
+            state.parts[part] = scan.part
+            state.remaining += pending - 1
+            return state.remaining
         }
-        if pending == 0 { return try finish(directory) }
-        stack.push(children.map { .scan($0) } + batches.map { .read(directory, slots: $0) })
+        if left == 0 { return try finish(directory) }
+        stack.push(children.map { .scan($0) } + batches.map { .read(directory, part: part, $0) })
     }
 
-    /// What one scan collects.
-    private struct DirectoryScan {
-        let row: StatCache.Row?
+    /// What the look at one part collects.
+    private struct PartScan {
+        let items: [StatCache.Item]
         var cursor = 0
-        var slots = [PendingDirectory.Slot]()
-        var directories = [Int]()
-        var toRead = [Int]()
+        var part = PendingDirectory.Part()
+        var directories = [(index: Int, status: FileStatus)]()
+        var toRead = [(index: Int, status: FileStatus)]()
+        /// Regular files that belong to the tree.
+        var files = 0
         var notes = CaptureNotes()
-        var missedCache: Bool
 
-        init(row: StatCache.Row?) {
-            self.row = row
-            missedCache = row == nil
-            slots.reserveCapacity(row?.items.count ?? 16)
+        init(items: [StatCache.Item], isCached: Bool) {
+            self.items = items
+            part.missedCache = !isCached
+            part.entries.reserveCapacity(items.count)
+            part.extras.reserveCapacity(items.count)
         }
 
         /// The cached item of this name; names come in order.
         mutating func cached(_ name: [UInt8]) -> StatCache.Item? {
-            guard let items = row?.items else { return nil }
             while cursor < items.count {
                 let order = ByteOrder.compare(items[cursor].entry.name, name)
                 if order == 0 { return items[cursor] }
@@ -65,11 +86,16 @@ extension Capture {
             }
             return nil
         }
+
+        mutating func add(_ entry: TreeEntry, _ status: FileStatus) {
+            part.entries.append(entry)
+            part.extras.append(.init(changed: status.changed, inode: status.inode))
+        }
     }
 
     private func consider(
         _ name: [UInt8], _ status: FileStatus, in directory: PendingDirectory, _ descriptor: OwnedDescriptor,
-        _ scan: inout DirectoryScan
+        _ scan: inout PartScan
     ) throws(DFSError) {
         if let filter = options.filter {
             let path = directory.path(of: name)
@@ -78,35 +104,41 @@ extension Capture {
                 return
             }
         }
-        var slot = PendingDirectory.Slot(name: name, status: status)
         switch status.kind {
         case .directory:
             if status.device != directory.status.device, FileSystemKind.isPseudo(device: status.device) {
                 scan.notes.special.append(directory.path(of: name))
                 return
             }
-            scan.directories.append(scan.slots.count)
+            scan.directories.append((scan.part.entries.count, status))
+            scan.add(unfinished(name, .directory, status), status)
         case .symlink:
-            slot.entry = try symlink(name, status, directory, descriptor)
+            scan.add(try symlink(name, status, directory, descriptor), status)
         case .file:
             if let limit = options.maximumFileSize, status.size > limit {
                 scan.notes.tooLarge.append((directory.path(of: name), status.size))
                 return
             }
             note(status, &scan.notes)
+            scan.files += 1
             options.progress.files.increment()
             options.progress.bytes.increment(by: Int(status.size))
             if let item = scan.cached(name), item.entry.kind == .file, item.matches(status) {
-                slot.entry = item.entry
+                scan.add(item.entry, status)
             } else {
-                scan.missedCache = true
-                scan.toRead.append(scan.slots.count)
+                scan.part.missedCache = true
+                scan.toRead.append((scan.part.entries.count, status))
+                scan.add(unfinished(name, .file, status), status)
             }
-        default:
-            scan.notes.special.append(directory.path(of: name))
-            return
+        default: scan.notes.special.append(directory.path(of: name))
         }
-        scan.slots.append(slot)
+    }
+
+    /// An entry whose content is not known yet.
+    private func unfinished(_ name: [UInt8], _ kind: TreeEntry.Kind, _ status: FileStatus) -> TreeEntry {
+        TreeEntry(
+            name: name, kind: kind, mode: status.mode & 0o777, modified: status.modified, size: status.size,
+            content: ContentDigest(.zero))
     }
 
     private func note(_ status: FileStatus, _ notes: inout CaptureNotes) {
@@ -141,11 +173,11 @@ extension Capture {
             content: ContentDigest(Digest.of(target)), target: target)
     }
 
-    private func batches(of scan: DirectoryScan) -> [[Int]] {
-        var batches = [[Int]](), batch = [Int](), bytes: UInt64 = 0
-        for slot in scan.toRead {
-            batch.append(slot)
-            bytes += scan.slots[slot].status.size
+    private func batches(of scan: PartScan) -> [[FileToRead]] {
+        var batches = [[FileToRead]](), batch = [FileToRead](), bytes: UInt64 = 0
+        for (index, status) in scan.toRead {
+            batch.append(FileToRead(index: index, name: scan.part.entries[index].name, status: status))
+            bytes += status.size
             if batch.count >= Self.batchFiles || bytes >= Self.batchBytes {
                 batches.append(batch)
                 batch = []

@@ -13,12 +13,15 @@ import Synchronization
 package final class Capture: Sendable {
     enum Job: Sendable {
         case scan(PendingDirectory)
-        case read(PendingDirectory, slots: [Int])
+        case examine(PendingDirectory, part: Int, ArraySlice<[UInt8]>)
+        case read(PendingDirectory, part: Int, [FileToRead])
     }
 
     let writer: StoreWriter
     let reader: TreeReader
     let cache: StatCache?
+    /// Where what was read is noted until an entry names it; none for captures that need not be resumed.
+    let journal: IngestJournal?
     let options: CaptureOptions
     /// The root of the version that this one follows.
     let previousRoot: TreeEntry?
@@ -32,21 +35,30 @@ package final class Capture: Sendable {
     /// `opened` is the root where its path must not be trusted; then `root` is for messages only.
     package init(
         root: String, opened: OwnedDescriptor? = nil, writer: StoreWriter, reader: TreeReader, cache: StatCache?,
-        previous: TreeEntry?, options: CaptureOptions
+        journal: IngestJournal? = nil, previous: TreeEntry?, options: CaptureOptions
     ) {
         rootPath = root
         self.opened = opened
         self.writer = writer
         self.reader = reader
         self.cache = cache
+        self.journal = journal
         previousRoot = previous
         self.options = options
     }
 
-    /// Captures the tree. Content lanes are finished; the writer is not. When it throws, the writer is of no further use.
+    /// Captures the tree. Content lanes are finished; the writer is not. When it throws, the writer is of no further use;
+    /// what it has published stays for the next attempt if there is a journal of it.
     package func run() throws(DFSError) -> CaptureResult {
-        do throws(DFSError) { return try walk() } catch {
-            writer.abandon()
+        do throws(DFSError) {
+            if let journal {
+                try writer.adopt(journal.packs)
+                writer.onPublished { journal.note(pack: $0) }
+            }
+            return try walk()
+        } catch {
+            journal?.flush()
+            writer.abandon(keepingPacks: journal != nil)
             throw error
         }
     }
@@ -58,15 +70,15 @@ package final class Capture: Sendable {
         guard status.kind == .directory else {
             throw DFSError(.usage, "\(rootPath) is not a directory", hint: "put the file into a directory of its own")
         }
-        let root = PendingDirectory(parent: nil, slot: 0, name: [], status: status)
+        let root = PendingDirectory(parent: nil, slot: .init(part: 0, index: 0), name: [], status: status)
         stack.push(.scan(root))
         let lanes = Lanes(count: options.threads, writer: writer)
         try stack.run(threads: options.threads) { thread, job throws(DFSError) in
             switch job {
             case .scan(let directory): try self.scan(directory)
-            case .read(let directory, let slots):
-                for slot in slots { try self.read(directory, slot, lanes[thread]) }
-                try self.complete(directory, slots.count)
+            case .examine(let directory, let part, let names): try self.examine(directory, part: part, names)
+            case .read(let directory, let part, let files):
+                try self.read(directory, part: part, files, thread: thread, lanes[thread])
             }
         }
         let notes = notes.withLock { $0 }

@@ -65,153 +65,109 @@ package final class StatCache: Sendable {
         }
     }
 
-    /// A directory as it was: its files in order of name, and the tree node it became.
+    /// A directory as it was: the tree it became, and its files in order of name. The files of a long directory are kept in
+    /// parts (`DirectoryParts`), each under the name that precedes it.
     package struct Row: Sendable {
         package let summary: TreeReference
-        package let items: [Item]
+        /// The names that precede the parts; the first is empty.
+        let boundaries: [[UInt8]]
+        /// The files, where there is one part.
+        let items: [Item]
     }
 
     package func row(device: UInt64, inode: UInt64) throws(DFSError) -> Row? {
         try index.read { t throws(DFSError) in
             guard let value = try t.get(Self.table, self.key(device, inode)) else { return nil }
-            return Self.decode(value)
+            return StatRowCoding.row(value)
         }
     }
 
-    package struct Update: Sendable {
-        let key: [UInt8]
-        let value: [UInt8]
+    /// The files of a row whose names come after `boundary` and not after `last`; `nil` where there is no bound.
+    package func items(
+        of row: Row?, device: UInt64, inode: UInt64, after boundary: [UInt8], to last: [UInt8]?
+    ) throws(DFSError) -> [Item] {
+        guard let row else { return [] }
+        if row.boundaries.count == 1, boundary.isEmpty, last == nil { return row.items }
+        var items = row.boundaries.count == 1 ? row.items : []
+        let begin = max(0, row.boundaries.partitioningIndex { !ByteOrder.precedes(boundary, $0) } - 1)
+        let end = row.boundaries.partitioningIndex { name in last.map { ByteOrder.precedes(name, $0) } ?? true }
+        for boundary in row.boundaries.count == 1 ? [] : row.boundaries[begin..<max(begin, end)] {
+            let found = try index.read { t throws(DFSError) in
+                try t.get(Self.table, self.key(device, inode, boundary)).flatMap { StatRowCoding.items($0) }
+            }
+            items += found ?? []
+        }
+        return items.filter { item in
+            ByteOrder.precedes(boundary, item.entry.name)
+                && !(last.map { ByteOrder.precedes($0, item.entry.name) } ?? false)
+        }
     }
 
-    package func update(device: UInt64, inode: UInt64, _ row: Row) -> Update {
-        Update(key: key(device, inode), value: Self.encode(row))
+    /// One part of a row to be written; without `items` it stays as it is.
+    package struct Part: Sendable {
+        let boundary: [UInt8]
+        let items: [Item]?
+    }
+
+    package struct Update: Sendable {
+        let puts: [(key: [UInt8], value: [UInt8])]
+        let deletions: [[UInt8]]
+    }
+
+    package func update(
+        device: UInt64, inode: UInt64, _ summary: TreeReference, _ parts: [Part], replacing row: Row?
+    ) -> Update {
+        let kept = Set(parts.count > 1 ? parts.map(\.boundary) : [])
+        let old = row.map { $0.boundaries.count > 1 ? $0.boundaries : [] } ?? []
+        let deletions = old.filter { !kept.contains($0) }.map { key(device, inode, $0) }
+        guard parts.count > 1 else {
+            let value = StatRowCoding.encode(summary, boundaries: [[]], items: parts.first?.items ?? [])
+            return Update(puts: [(key(device, inode), value)], deletions: deletions)
+        }
+        var puts = [
+            (
+                key: key(device, inode),
+                value: StatRowCoding.encode(summary, boundaries: parts.map(\.boundary), items: [])
+            )
+        ]
+        for part in parts {
+            guard let items = part.items else { continue }
+            puts.append((key(device, inode, part.boundary), StatRowCoding.encode(items)))
+        }
+        return Update(puts: puts, deletions: deletions)
     }
 
     /// Writes rows, all of which rest on `packs` from now on. Call only when the ledger has named that set. Rows that
     /// another process wrote meanwhile go: they may rest on a set that this one does not extend.
     package func write(_ updates: [Update], restingOn packs: ObjectAddress) throws(DFSError) {
         if updates.isEmpty, resting == packs { return }
-        let sorted = updates.sorted { ByteOrder.precedes($0.key, $1.key) }
+        let sorted = updates.flatMap(\.puts).sorted { ByteOrder.precedes($0.key, $1.key) }
         try index.write { t throws(DFSError) in
             if Self.restingSet(try t.get(Self.table, self.scope)) != self.resting { try Self.empty(self.scope, t) }
             try t.put(Self.table, self.scope, packs.digest.bytes)
-            for update in sorted { try t.put(Self.table, update.key, update.value) }
+            for update in updates { for key in update.deletions { try t.delete(Self.table, key) } }
+            for row in sorted { try t.put(Self.table, row.key, row.value) }
         }
     }
 
-    private func key(_ device: UInt64, _ inode: UInt64) -> [UInt8] {
+    /// Of a row, or with `boundary` of one of its parts.
+    private func key(_ device: UInt64, _ inode: UInt64, _ boundary: [UInt8]? = nil) -> [UInt8] {
         var out = scope
-        out.reserveCapacity(24)
-        for value in [device, inode] {
-            for shift in stride(from: 56, through: 0, by: -8) {
-                out.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
-            }
-        }
+        out.reserveCapacity(25 + (boundary?.count ?? 0))
+        for value in [device, inode] { withUnsafeBytes(of: value.bigEndian) { out.append(contentsOf: $0) } }
+        if let boundary { out += [1] + boundary }
         return out
     }
-
-    // MARK: Encoding (private to this host: a change of it changes the index's identity)
-
-    private static func encode(_ row: Row) -> [UInt8] {
-        var w = ByteWriter()
-        w.digest(row.summary.content.digest)
-        w.digest(row.summary.tree.digest)
-        w.u64(row.summary.files)
-        w.u64(row.summary.bytes)
-        w.u64(UInt64(row.items.count))
-        for item in row.items {
-            let e = item.entry
-            w.u64(
-                UInt64(e.kind.rawValue) | UInt64(e.mode) << 8 | UInt64(e.name.count) << 24 | UInt64(e.target.count)
-                    << 40
-                    | (e.address == nil ? 0 : 1) << 63)
-            w.u64(e.size)
-            w.time(e.modified)
-            w.time(item.changed)
-            w.u64(item.inode)
-            w.digest(e.content.digest)
-            if let address = e.address { w.digest(address.digest) }
-            w.bytes += e.name
-            w.bytes += e.target
-        }
-        return w.bytes
-    }
-
-    private static func decode(_ value: [UInt8]) -> Row? {
-        value.withUnsafeBytes { raw in
-            var r = ByteCursor(raw)
-            guard let content = r.digest(), let tree = r.digest(), let files = r.u64(), let bytes = r.u64(),
-                let count = r.u64(), count <= UInt64(value.count / 80)
-            else { return nil }
-            var items = [Item]()
-            items.reserveCapacity(Int(count))
-            for _ in 0..<count {
-                guard let item = item(&r) else { return nil }
-                items.append(item)
-            }
-            let summary = TreeReference(
-                content: ContentDigest(content), tree: ObjectAddress(tree), files: files, bytes: bytes)
-            return Row(summary: summary, items: items)
-        }
-    }
-
-    private static func item(_ r: inout ByteCursor) -> Item? {
-        guard let head = r.u64(), let kind = TreeEntry.Kind(rawValue: UInt8(truncatingIfNeeded: head)),
-            let size = r.u64(), let modified = r.time(), let changed = r.time(), let inode = r.u64(),
-            let content = r.digest()
-        else { return nil }
-        var address: ObjectAddress?
-        if head >> 63 == 1 {
-            guard let digest = r.digest() else { return nil }
-            address = ObjectAddress(digest)
-        }
-        guard let name = r.take(Int(head >> 24 & 0xffff)), let target = r.take(Int(head >> 40 & 0xffff)) else {
-            return nil
-        }
-        let entry = TreeEntry(
-            name: name, kind: kind, mode: UInt16(truncatingIfNeeded: head >> 8), modified: modified, size: size,
-            content: ContentDigest(content), address: address, target: target)
-        return Item(entry: entry, changed: changed, inode: inode)
-    }
 }
 
-private struct ByteWriter {
-    var bytes = [UInt8]()
-
-    mutating func u64(_ value: UInt64) {
-        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
-    }
-    mutating func digest(_ digest: Digest) {
-        for word in [digest.words.0, digest.words.1, digest.words.2, digest.words.3] { u64(word) }
-    }
-    mutating func time(_ time: Timestamp) {
-        u64(UInt64(bitPattern: time.seconds))
-        u64(UInt64(time.nanoseconds))
-    }
-}
-
-private struct ByteCursor {
-    private let raw: UnsafeRawBufferPointer
-    private var at = 0
-
-    init(_ raw: UnsafeRawBufferPointer) { self.raw = raw }
-
-    mutating func u64() -> UInt64? {
-        guard at + 8 <= raw.count else { return nil }
-        defer { at += 8 }
-        return UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-    }
-    mutating func digest() -> Digest? {
-        guard let a = u64(), let b = u64(), let c = u64(), let d = u64() else { return nil }
-        return Digest(words: (a, b, c, d))
-    }
-    mutating func time() -> Timestamp? {
-        guard let seconds = u64(), let nanoseconds = u64(), nanoseconds < 1_000_000_000 else { return nil }
-        return Timestamp(seconds: Int64(bitPattern: seconds), nanoseconds: UInt32(nanoseconds))
-    }
-    mutating func take(_ count: Int) -> [UInt8]? {
-        guard at + count <= raw.count else { return nil }
-        defer { at += count }
-        return Array(raw[at..<at + count])
+extension Array {
+    /// The number of leading elements that `belongs` holds for, when none after them do.
+    func partitioningIndex(where belongs: (Element) -> Bool) -> Int {
+        var low = 0, high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if belongs(self[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

@@ -43,12 +43,14 @@ package struct Commit {
         try checkTag(state, besides: latest)
         let writer = StoreWriter(store: repository.objects)
         let cache = try repository.statCache(scope: "dataset/" + dataset, latest: latest?.record)
+        let journal = repository.ingestJournal(scope: "dataset/" + dataset, threads: options.threads)
         let capture = Capture(
-            root: source, writer: writer, reader: repository.reader, cache: cache,
+            root: source, writer: writer, reader: repository.reader, cache: cache, journal: journal,
             previous: latest.map { TreeEntry.root($0.tree, modified: $0.time) }, options: options)
         let result = try capture.run()
         if let latest, latest.content == result.root.content {
             writer.abandon()
+            journal?.remove()
             try? cache.write(result.updates, restingOn: latest.record.packs)
             try setTag(on: latest, by: signer)
             return outcome(latest, isNew: false, previous: latest, result, writer)
@@ -56,6 +58,7 @@ package struct Commit {
         let base = latest.map { ($0.record.packs, $0.record.pack) }
         let recorded = try record(
             result.summary, record(result, latest), writer, base: base, latest: latest, state, by: signer)
+        journal?.remove()
         if recorded.isNew { try? cache.write(result.updates, restingOn: recorded.version.record.packs) }
         return outcome(recorded.version, isNew: recorded.isNew, previous: latest, result, writer)
     }

@@ -17,6 +17,8 @@ package final class Repository: Sendable {
     package let reader: TreeReader
     package let ledger: Ledger
     package let index: Index
+    /// This host's folder for the store.
+    private let cacheDirectory: String
     private let refreshing = Lock()
     /// Sets with their bases, so that a history of many versions is not walked for each of them.
     private let packSets = BoundedCache<ObjectAddress, Set<PackID>>(limit: 1 << 18)
@@ -25,14 +27,15 @@ package final class Repository: Sendable {
     package var id: StoreID { description.store }
 
     /// Changes when what this program keeps in the index changes its form.
-    private static let indexSchema = "2"
+    private static let indexSchema = "3"
     private static let tables = ObjectStore.indexTables + [StatCache.table, "state"]
 
     private init(
         backend: DirectoryBackend, description: StoreDescription, storeFileDigest: Digest, index: Index,
-        cacheBytes: Int
+        cacheDirectory: String, cacheBytes: Int
     ) throws(DFSError) {
         self.backend = backend
+        self.cacheDirectory = cacheDirectory
         self.description = description
         self.index = index
         objects = ObjectStore(backend: backend, description: description, index: index)
@@ -98,12 +101,13 @@ package final class Repository: Sendable {
                 hint: "dfs init \(root)" + (isFree ? "" : "/store"))
         }
         let description = try StoreDescription.decode(bytes, location: root)
+        let cacheDirectory = cacheRoot + "/" + description.store.description
         let index = try Index.open(
-            directory: cacheRoot + "/" + description.store.description + "/index",
+            directory: cacheDirectory + "/index",
             identity: "\(description.store) \(indexSchema) \(Files.resolved(root) ?? root)", tables: tables)
         return try Repository(
             backend: backend, description: description, storeFileDigest: Digest.of(bytes), index: index,
-            cacheBytes: cacheBytes)
+            cacheDirectory: cacheDirectory, cacheBytes: cacheBytes)
     }
 
     // MARK: State
@@ -193,6 +197,11 @@ package final class Repository: Sendable {
         try StatCache(index: index, scope: scope, latest: latest?.packs) { set throws(DFSError) in
             try PackSet.decode(try self.objects.object(set, what: "a pack set")).base
         }
+    }
+
+    /// The journal of captures of a dataset, so that an interrupted one can be resumed.
+    package func ingestJournal(scope: String, threads: Int) -> IngestJournal? {
+        IngestJournal.open(directory: cacheDirectory + "/ingest", scope: scope, threads: threads)
     }
 
     /// Appends to the ledger; `events` is called with the state that the entry will follow, again if another came first.

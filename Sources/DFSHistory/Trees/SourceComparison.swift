@@ -29,19 +29,63 @@ package struct SourceComparison {
         package var ignored = 0
     }
 
-    private struct Job: Sendable {
+    private enum Job: Sendable {
+        case directory(path: [UInt8], stored: TreeEntry?)
+        case part(OpenDirectory, number: Int)
+    }
+
+    /// A directory whose names are known; those of a long one are compared in parts (`DirectoryParts`).
+    private final class OpenDirectory: Sendable {
         let path: [UInt8]
         let stored: TreeEntry?
+        let descriptor: OwnedDescriptor
+        let status: FileStatus
+        let names: [[UInt8]]
+        let ranges: [Range<Int>]
+        let row: StatCache.Row?
+        /// Parts to come, and how many of the names the stored directory has too.
+        let progress: Mutex<(left: Int, found: Int)>
+
+        init(
+            path: [UInt8], stored: TreeEntry?, descriptor: OwnedDescriptor, cache: StatCache?
+        ) throws(DFSError) {
+            self.path = path
+            self.stored = stored?.kind == .directory ? stored : nil
+            self.descriptor = descriptor
+            status = try FileStatus.of(descriptor)
+            names = try DirectoryListing.names(of: descriptor)
+            ranges = DirectoryParts.ranges(names)
+            let row = try cache?.row(device: status.device, inode: status.inode)
+            // What the cache holds is of use where it is what was stored.
+            self.row = row.flatMap { $0.summary.content == stored?.content ? $0 : nil }
+            progress = Mutex((ranges.count, 0))
+        }
+
+        func path(of name: [UInt8]) -> [UInt8] { path.isEmpty ? name : path + [0x2f] + name }
     }
 
     /// `stored`: what the last version holds; `nil`: nothing yet.
     package func run(_ root: String, against stored: TreeEntry?) throws(DFSError) -> Result {
         let result = Mutex(Result())
         let stack = WorkStack<Job>()
-        stack.push(Job(path: [], stored: stored))
+        stack.push(.directory(path: [], stored: stored))
         let base = Array(root.utf8)
         try stack.run(threads: threads) { _, job throws(DFSError) in
-            let (found, below) = try self.compare(job, base)
+            var found = Result(), below = [Job]()
+            switch job {
+            case .directory(let path, let stored):
+                let full = path.isEmpty ? base : base + [0x2f] + path
+                let descriptor = try OwnedDescriptor.open(
+                    bytes: full, O_RDONLY | O_DIRECTORY | O_NONBLOCK, at: AT_FDCWD)
+                let directory = try OpenDirectory(
+                    path: path, stored: stored, descriptor: descriptor, cache: self.cache)
+                if directory.ranges.count == 1 {
+                    below = try self.compare(directory, 0, &found)
+                } else {
+                    below = directory.ranges.indices.map { .part(directory, number: $0) }
+                }
+            case .part(let directory, let number): below = try self.compare(directory, number, &found)
+            }
             result.withLock {
                 $0.changes += found.changes
                 $0.special += found.special
@@ -55,36 +99,83 @@ package struct SourceComparison {
         }
     }
 
-    private func compare(_ job: Job, _ base: [UInt8]) throws(DFSError) -> (Result, [Job]) {
-        let full = job.path.isEmpty ? base : base + [0x2f] + job.path
-        let directory = try OwnedDescriptor.open(bytes: full, O_RDONLY | O_DIRECTORY | O_NONBLOCK, at: AT_FDCWD)
-        let status = try FileStatus.of(directory)
-        var result = Result(), below = [Job]()
-        var known = [[UInt8]: TreeEntry]()
-        if let address = job.stored?.address, job.stored?.kind == .directory {
-            for entry in try reader.entries(of: address) { known[entry.name] = entry }
-        }
-        let cached = try cache?.row(device: status.device, inode: status.inode)?.items ?? []
-        let items = Dictionary(cached.map { ($0.entry.name, $0) }) { first, _ in first }
-        for name in try DirectoryListing.names(of: directory) {
-            guard let status = try FileStatus.of(name, at: directory.raw) else { continue }
-            let path = job.path.isEmpty ? name : job.path + [0x2f] + name
-            if let filter, !filter.includes(path, isDirectory: status.kind == .directory) {
-                result.ignored += 1
+    private func compare(
+        _ directory: OpenDirectory, _ number: Int, _ result: inout Result
+    ) throws(DFSError) -> [Job] {
+        let range = directory.ranges[number]
+        let names = directory.names[range]
+        let items = try cache?.items(
+            of: directory.row, device: directory.status.device, inode: directory.status.inode,
+            after: number == 0 ? [] : directory.names[range.lowerBound - 1],
+            to: number + 1 < directory.ranges.count ? names.last : nil)
+        var cached = (items ?? [])[...]
+        var below = [Job](), found = 0
+        for name in names {
+            guard let status = try FileStatus.of(name, at: directory.descriptor.raw) else { continue }
+            if let filter {
+                let path = directory.path(of: name)
+                if !filter.includes(path, isDirectory: status.kind == .directory) {
+                    result.ignored += 1
+                    continue
+                }
+            }
+            while let first = cached.first, ByteOrder.precedes(first.entry.name, name) { cached.removeFirst() }
+            if status.kind == .file, let item = cached.first, item.entry.name == name, item.matches(status) {
+                found += 1
                 continue
             }
-            let before = known.removeValue(forKey: name)
-            guard let here = try entry(name, status, directory, before, items[name]) else {
-                result.special.append(path)
+            let before = try stored(name, in: directory)
+            if before != nil { found += 1 }
+            guard let here = try entry(name, status, directory.descriptor, before) else {
+                result.special.append(directory.path(of: name))
                 continue
             }
+            let path = directory.path(of: name)
             note(before, here, path, &result)
-            if here.kind == .directory { below.append(Job(path: path, stored: before)) }
+            if here.kind == .directory { below.append(.directory(path: path, stored: before)) }
         }
-        for (name, entry) in known {
-            try gone(entry, job.path.isEmpty ? name : job.path + [0x2f] + name, &result)
+        let total = directory.progress.withLock { progress -> Int? in
+            progress.left -= 1
+            progress.found += found
+            return progress.left == 0 ? progress.found : nil
         }
-        return (result, below)
+        if let total { try noteGone(directory, found: total, &result) }
+        return below
+    }
+
+    private func stored(_ name: [UInt8], in directory: OpenDirectory) throws(DFSError) -> TreeEntry? {
+        guard let address = directory.stored?.address else { return nil }
+        return try reader.entry(named: name, in: address)
+    }
+
+    /// Reports what the stored directory has and this one, in which `found` of its names were seen, has not.
+    private func noteGone(
+        _ directory: OpenDirectory, found: Int, _ result: inout Result
+    ) throws(DFSError) {
+        guard let address = directory.stored?.address else { return }
+        let count = try reader.leaves(of: address).reduce(0) { $0 + Int($1.entries) }
+        // Special files count as seen; what was ignored or left out does not, and is looked for here.
+        guard found != count else { return }
+        var names = directory.names[...]
+        var gone = [TreeEntry]()
+        try reader.forEach(in: address) { entry throws(DFSError) in
+            while let first = names.first, ByteOrder.precedes(first, entry.name) { names.removeFirst() }
+            let isThere = names.first == entry.name
+            if !isThere {
+                gone.append(entry)
+            } else if try !self.isSeen(entry.name, in: directory) {
+                gone.append(entry)
+            }
+            return true
+        }
+        for entry in gone { try self.gone(entry, directory.path(of: entry.name), &result) }
+    }
+
+    /// Whether a name that is there counts: not what the filter leaves out.
+    private func isSeen(_ name: [UInt8], in directory: OpenDirectory) throws(DFSError) -> Bool {
+        guard let status = try FileStatus.of(name, at: directory.descriptor.raw) else { return false }
+        guard let filter else { return true }
+        return filter.includes(directory.path(of: name), isDirectory: status.kind == .directory)
     }
 
     private func note(_ before: TreeEntry?, _ here: TreeEntry, _ path: [UInt8], _ result: inout Result) {
@@ -104,8 +195,7 @@ package struct SourceComparison {
 
     /// What a commit would record of a name, as far as it must be known to compare; `nil` for a special file.
     private func entry(
-        _ name: [UInt8], _ status: FileStatus, _ directory: OwnedDescriptor, _ before: TreeEntry?,
-        _ cached: StatCache.Item?
+        _ name: [UInt8], _ status: FileStatus, _ directory: OwnedDescriptor, _ before: TreeEntry?
     ) throws(DFSError) -> TreeEntry? {
         var entry = TreeEntry(
             name: name, kind: .file, mode: status.mode & 0o777, modified: status.modified, size: status.size,
@@ -120,11 +210,7 @@ package struct SourceComparison {
             entry.content = ContentDigest(Digest.of(entry.target))
         case .file:
             guard let before, before.kind == .file, before.size == status.size else { break }
-            if let cached, cached.entry.kind == .file, cached.matches(status) {
-                entry.content = cached.entry.content
-            } else {
-                entry.content = try Self.digest(name, directory)
-            }
+            entry.content = try Self.digest(name, directory)
         default: return nil
         }
         return entry

@@ -61,6 +61,32 @@ package final class TreeReader: Sendable {
         return out
     }
 
+    /// The leaves of one directory, in order. Only the nodes above them are read, or the one that is both.
+    package func leaves(of directory: ObjectAddress) throws(DFSError) -> [TreeBuilder.Item] {
+        let node = try node(directory)
+        guard node.level > 0 else {
+            let first = node.count > 0 ? Array(node.name(0)) : []
+            return [
+                TreeBuilder.Item(
+                    firstName: first, entries: UInt32(node.count), files: node.files, size: node.size,
+                    address: directory)
+            ]
+        }
+        var out = [TreeBuilder.Item]()
+        for i in 0..<node.count {
+            let child = node.child(i)
+            if node.level > 1 {
+                out += try leaves(of: try checkedChild(node, i).address)
+            } else {
+                out.append(
+                    TreeBuilder.Item(
+                        firstName: child.firstName, entries: child.entries, files: child.files, size: child.size,
+                        address: child.address))
+            }
+        }
+        return out
+    }
+
     package func entry(named name: [UInt8], in directory: ObjectAddress) throws(DFSError) -> TreeEntry? {
         var node = try node(directory)
         while node.level > 0 {

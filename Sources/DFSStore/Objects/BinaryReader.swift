@@ -21,12 +21,8 @@ struct BinaryReader {
     mutating func integer<T: FixedWidthInteger>(_ type: T.Type) throws(DFSError) -> T {
         let width = MemoryLayout<T>.size
         guard remaining >= width else { throw problem("ends early") }
-        var value: T = 0
-        for i in (0..<width).reversed() {
-            value = (width == 1 ? 0 : value << 8) | T(truncatingIfNeeded: bytes[position + i])
-        }
-        position += width
-        return value
+        defer { position += width }
+        return bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: position, as: T.self)) }
     }
 
     mutating func take(_ count: Int) throws(DFSError) -> ArraySlice<UInt8> {
@@ -36,8 +32,9 @@ struct BinaryReader {
     }
 
     mutating func digest() throws(DFSError) -> Digest {
-        guard let digest = Digest(bytes: try take(32)) else { throw problem("no digest") }
-        return digest
+        guard remaining >= Digest.byteCount else { throw problem("ends early") }
+        defer { position += Digest.byteCount }
+        return bytes.withUnsafeBytes { Digest(loading: $0, at: position) }
     }
 
     mutating func expect(_ expected: [UInt8], _ cause: String) throws(DFSError) {
@@ -46,7 +43,8 @@ struct BinaryReader {
 }
 
 extension [UInt8] {
-    mutating func appendInteger<T: FixedWidthInteger>(_ value: T) {
-        for i in 0..<MemoryLayout<T>.size { append(UInt8(truncatingIfNeeded: value >> (T(i) * 8))) }
+    /// Appends a number, little-endian.
+    package mutating func appendInteger<T: FixedWidthInteger>(_ value: T) {
+        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
     }
 }

@@ -46,9 +46,10 @@ package struct TreeEntry: Sendable, Equatable {
     }
 
     /// Whether `name` may stand in a directory: 1…255 bytes, no NUL, no slash, not `.` or `..`.
-    package static func isValid(name: [UInt8]) -> Bool {
-        (1...255).contains(name.count) && !name.contains(0) && !name.contains(0x2f) && name != [0x2e]
-            && name != [0x2e, 0x2e]
+    package static func isValid(name: some RandomAccessCollection<UInt8>) -> Bool {
+        guard (1...255).contains(name.count) else { return false }
+        for byte in name where byte == 0 || byte == 0x2f { return false }
+        return name.count > 2 || name.contains { $0 != 0x2e }
     }
 
     /// The directory itself as an entry without a name: what a version or a snapshot points to.

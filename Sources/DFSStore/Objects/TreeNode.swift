@@ -1,4 +1,6 @@
 import DFSModel
+import DFSSystem
+import Glibc
 
 /// One node of a directory, kept as its bytes; items are decoded when asked for.
 ///
@@ -41,13 +43,15 @@ package struct TreeNode: Sendable {
         }
         var offsets = [UInt32]()
         offsets.reserveCapacity(Int(count))
-        var previous: ArraySlice<UInt8> = []
+        var previous = 0..<0
         var sums = (files: UInt64(0), size: UInt64(0))
         for _ in 0..<count {
             offsets.append(UInt32(r.position))
             let item = level == 0 ? try checkLeafItem(&r) : try checkInnerItem(&r)
-            guard previous.lexicographicallyPrecedes(item.name) else { throw r.problem("names out of order") }
-            previous = item.name
+            guard ByteOrder.precedes(bytes, previous, item.name.indices) else {
+                throw r.problem("names out of order")
+            }
+            previous = item.name.indices
             let f = sums.files.addingReportingOverflow(item.files), s = sums.size.addingReportingOverflow(item.size)
             // Sums are of numbers that fit a signed integer, so later arithmetic on them cannot trap.
             guard !f.overflow, !s.overflow, f.partialValue <= maximumTotal, s.partialValue <= maximumTotal else {
@@ -77,7 +81,7 @@ package struct TreeNode: Sendable {
         guard flags <= 1, mode <= 0o777, nanoseconds < 1_000_000_000 else { throw r.problem("field out of range") }
         if flags == 1 { _ = try r.digest() }
         let name = try r.take(nameLength)
-        guard TreeEntry.isValid(name: Array(name)) else { throw r.problem("forbidden name") }
+        guard TreeEntry.isValid(name: name) else { throw r.problem("forbidden name") }
         let target = try r.take(targetLength)
         switch kind {
         case .file:
@@ -104,19 +108,17 @@ package struct TreeNode: Sendable {
         let size = try r.integer(UInt64.self)
         _ = try r.digest()
         let name = try r.take(nameLength)
-        guard TreeEntry.isValid(name: Array(name)) else { throw r.problem("forbidden name") }
+        guard TreeEntry.isValid(name: name) else { throw r.problem("forbidden name") }
         return (name, files, size)
     }
 
     // MARK: Access after decoding
 
     private func fixed<T: FixedWidthInteger>(_ type: T.Type, _ offset: Int) -> T {
-        var value: T = 0
-        for i in (0..<MemoryLayout<T>.size).reversed() {
-            value = value &<< 8 | T(truncatingIfNeeded: bytes[offset + i])
-        }
-        return value
+        bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
     }
+
+    private func digest(_ offset: Int) -> Digest { bytes.withUnsafeBytes { Digest(loading: $0, at: offset) } }
 
     /// The name of item `index`.
     package func name(_ index: Int) -> ArraySlice<UInt8> {
@@ -140,9 +142,22 @@ package struct TreeNode: Sendable {
             mode: fixed(UInt16.self, o + 2),
             modified: Timestamp(seconds: fixed(Int64.self, o + 8), nanoseconds: fixed(UInt32.self, o + 16)),
             size: fixed(UInt64.self, o + 24), files: fixed(UInt64.self, o + 32),
-            content: ContentDigest(Digest(bytes: bytes[o + 40..<o + 72]) ?? .zero),
-            address: hasAddress ? Digest(bytes: bytes[o + 72..<o + 104]).map { ObjectAddress($0) } : nil,
+            content: ContentDigest(digest(o + 40)),
+            address: hasAddress ? ObjectAddress(digest(o + 72)) : nil,
             target: Array(bytes[nameStart + nameLength..<nameStart + nameLength + targetLength]))
+    }
+
+    /// Whether entry `index` of a leaf has the name, kind, executable bit and content of `entry`.
+    package func agrees(_ index: Int, with entry: TreeEntry) -> Bool {
+        let o = Int(offsets[index])
+        let nameStart = o + 72 + (bytes[o + 1] == 1 ? 32 : 0)
+        let length = Int(fixed(UInt16.self, o + 4))
+        guard length == entry.name.count, bytes[o] == entry.kind.rawValue, digest(o + 40) == entry.content.digest,
+            entry.kind != .file || (fixed(UInt16.self, o + 2) & 0o100 != 0) == entry.isExecutable
+        else { return false }
+        return bytes.withUnsafeBytes { node in
+            entry.name.withUnsafeBytes { memcmp(node.baseAddress! + nameStart, $0.baseAddress!, length) == 0 }
+        }
     }
 
     /// Child `index` of an inner node.
@@ -151,7 +166,7 @@ package struct TreeNode: Sendable {
         return Child(
             firstName: Array(name(index)), entries: fixed(UInt32.self, o + 4), files: fixed(UInt64.self, o + 8),
             size: fixed(UInt64.self, o + 16),
-            address: ObjectAddress(Digest(bytes: bytes[o + 24..<o + 56]) ?? .zero))
+            address: ObjectAddress(digest(o + 24)))
     }
 
     /// The index of the first item whose name is not below `name`.

@@ -37,6 +37,7 @@ final class ChunkTable: Sendable {
 
     /// Takes in tables. A pack that is known already is passed over.
     func add(_ tables: [PackIndex]) throws(DFSError) {
+        let items = Self.sorted(tables)
         try index.write { t throws(DFSError) in
             var next: UInt32 = 1
             if let last = try t.last("packs", prefix: [UInt8(ascii: "n")]),
@@ -44,16 +45,34 @@ final class ChunkTable: Sendable {
             {
                 next = n + 1
             }
-            for table in tables where try t.get("packs", Self.idKey(table.id)) == nil {
-                for i in 0..<table.count {
-                    let item = table[i]
-                    try t.put("chunks", item.digest.bytes, Self.encode(pack: next, item))
+            var numbers = [UInt32?]()
+            for table in tables {
+                guard try t.get("packs", Self.idKey(table.id)) == nil else {
+                    numbers.append(nil)
+                    continue
                 }
                 try t.put("packs", Self.numberKey(next), table.id.digest.bytes)
                 try t.put("packs", Self.idKey(table.id), Self.bigEndian(next))
+                numbers.append(next)
                 next += 1
             }
+            for (table, i) in items {
+                guard let number = numbers[Int(table)] else { continue }
+                let item = tables[Int(table)][Int(i)]
+                try t.put("chunks", item.digest.bytes, Self.encode(pack: number, item))
+            }
         }
+    }
+
+    /// The items of all tables in the order of their digests: a B-tree is filled several times faster in order.
+    private static func sorted(_ tables: [PackIndex]) -> [(table: UInt32, item: UInt32)] {
+        var keyed = [(key: UInt64, table: UInt32, item: UInt32)]()
+        keyed.reserveCapacity(tables.reduce(0) { $0 + $1.count })
+        for (table, index) in tables.enumerated() {
+            for i in 0..<index.count { keyed.append((index[i].digest.words.0, UInt32(table), UInt32(i))) }
+        }
+        keyed.sort { $0.key < $1.key }
+        return keyed.map { ($0.table, $0.item) }
     }
 
     // MARK: Chunks

@@ -12,16 +12,19 @@ final class Buffer: @unchecked Sendable {
 
     func bytes(_ count: Int) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: raw[..<count]) }
 
-    /// Reads a file that must have exactly `size` bytes.
+    /// Reads a file that must have exactly `size` bytes, fewer than the buffer.
     func fill(from file: OwnedDescriptor, size: Int, _ path: () -> String) throws(DFSError) {
-        let got = try read(from: file, at: 0, into: 0..<size, path)
-        var extra: UInt8 = 0
-        let more =
-            got == size
-            ? try System.call("cannot read \(path())", fault: "read") {
-                pread(file.raw, &extra, 1, off_t(size))
-            } : 0
-        guard got == size, more == 0 else { throw Self.changed(path()) }
+        // One byte more is asked for: a file that has grown shows without another call, and the caller looks at its size
+        // afterwards.
+        var done = 0
+        while done < size || size == 0 {
+            let n = try System.call("cannot read \(path())", fault: "read") {
+                pread(file.raw, raw.baseAddress! + done, size + 1 - done, off_t(done))
+            }
+            done += n
+            if n == 0 { break }
+        }
+        guard done == size else { throw Self.changed(path()) }
     }
 
     /// Reads up to `range.count` bytes; fewer only at the end of the file.

@@ -20,7 +20,7 @@ package final class Lane {
 
     init(writer: StoreWriter) {
         self.writer = writer
-        small = Buffer(count: writer.store.parameters.chunk.maximum)
+        small = Buffer(count: writer.store.parameters.chunk.maximum + 1)
     }
 
     /// What a file became.
@@ -28,6 +28,8 @@ package final class Lane {
         package let content: ContentDigest
         package let size: UInt64
         package let recipe: ObjectAddress?
+        /// The recipe's own bytes.
+        package let encodedRecipe: [UInt8]?
     }
 
     var parameters: StoreParameters { writer.store.parameters }
@@ -56,7 +58,7 @@ package final class Lane {
     /// A file of one chunk: its chunk id is its content digest.
     private func storeChunkFile(_ bytes: UnsafeRawBufferPointer) throws(DFSError) -> Stored {
         let digest = Digest.of(bytes)
-        let stored = Stored(content: ContentDigest(digest), size: UInt64(bytes.count), recipe: nil)
+        let stored = Stored(content: ContentDigest(digest), size: UInt64(bytes.count), recipe: nil, encodedRecipe: nil)
         guard try writer.claim(digest) == .new else { return stored }
         if let frame = try compressed(bytes) {
             try appendTight(frame, digest, length: bytes.count)
@@ -76,7 +78,7 @@ package final class Lane {
 
     private func storeMedium(_ file: OwnedDescriptor, size: Int, _ path: () -> String) throws(DFSError) -> Stored {
         let buffer: Buffer
-        if let medium, medium.raw.count >= size { buffer = medium } else { buffer = Buffer(count: size) }
+        if let medium, medium.raw.count > size { buffer = medium } else { buffer = Buffer(count: size + 1) }
         if size <= Self.keptBuffer { medium = buffer }
         try buffer.fill(from: file, size: size, path)
         return try storeExtent(buffer.bytes(size))
@@ -106,7 +108,9 @@ package final class Lane {
             try append(piece, chunk.id.digest, fileOffset: UInt64(range.lowerBound), compress: compress)
         }
         try aligned?.pad()
-        return Stored(content: content, size: UInt64(bytes.count), recipe: try writer.put(recipe.encode()))
+        let encoded = recipe.encode()
+        return Stored(
+            content: content, size: UInt64(bytes.count), recipe: try writer.put(encoded), encodedRecipe: encoded)
     }
 
     /// One chunk of a larger file: a zstd frame, or raw at a place that agrees with its place in the file modulo 4 KiB, so

@@ -216,6 +216,8 @@ final class LargeFile {
         }
         single = nil
         let recipe = Recipe(size: size, content: content, chunks: chunks)
-        return Lane.Stored(content: content, size: size, recipe: try lane.writer.put(recipe.encode()))
+        let encoded = recipe.encode()
+        return Lane.Stored(
+            content: content, size: size, recipe: try lane.writer.put(encoded), encodedRecipe: encoded)
     }
 }

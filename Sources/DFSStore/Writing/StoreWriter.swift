@@ -27,6 +27,10 @@ package final class StoreWriter: Sendable {
     private let isAbandoned = Atomic<Bool>(false)
     private let metadata: MetadataPack
     private let finished = Mutex<[PackIndex]>([])
+    /// What packs hold that an interrupted writer of this host has published.
+    private let adopted = Mutex<Adopted>(Adopted())
+    private let hasAdopted = Atomic<Bool>(false)
+    private let published = Mutex<(@Sendable (PackID) -> Void)?>(nil)
     /// One large file at a time: each uses all cores and some windows of memory.
     let largeFile = Lock()
 
@@ -50,6 +54,44 @@ package final class StoreWriter: Sendable {
 
     private func shard(of digest: Digest) -> Shard { claimed[Int(digest.words.0 % UInt64(Self.shards))] }
 
+    private struct Adopted {
+        var packs = [PackIndex]()
+        var used = Set<Int>()
+        var places = [Digest: Int]()
+    }
+
+    /// Makes use of packs that an interrupted writer of this host has published and no entry names. They are made durable
+    /// again first: the fsync of that writer may have failed unheard, or that of the directory never come. What is
+    /// not whole is passed over.
+    package func adopt(_ packs: [PackID]) throws(DFSError) {
+        for pack in Set(packs).sorted() where try !store.table.knows(pack) {
+            guard let table = try? store.readIndex(pack),
+                let length = try? store.backend.length(of: PackIndex.packKey(pack)), length == table.packLength,
+                (try? store.backend.settle(PackIndex.packKey(pack))) != nil,
+                (try? store.backend.settle(PackIndex.indexKey(pack))) != nil
+            else { continue }
+            adopted.withLock { adopted in
+                let number = adopted.packs.count
+                adopted.packs.append(table)
+                for i in 0..<table.count { adopted.places[table[i].digest] = number }
+            }
+            hasAdopted.store(true, ordering: .releasing)
+        }
+    }
+
+    /// Whether an adopted pack has it, which is then needed.
+    private func useAdopted(_ digest: Digest) -> Bool {
+        guard hasAdopted.load(ordering: .acquiring) else { return false }
+        return adopted.withLock { adopted in
+            guard let pack = adopted.places[digest] else { return false }
+            adopted.used.insert(pack)
+            return true
+        }
+    }
+
+    /// Calls `body` with each pack once it is durable.
+    package func onPublished(_ body: @escaping @Sendable (PackID) -> Void) { published.withLock { $0 = body } }
+
     func claim(_ digest: Digest) throws(DFSError) -> Claim {
         guard !isAbandoned.load(ordering: .relaxed) else {
             throw DFSError(.operational, "cannot go on storing", cause: "an earlier part of it failed")
@@ -60,13 +102,14 @@ package final class StoreWriter: Sendable {
             noteUse(of: place.pack)
             return .known
         }
+        if useAdopted(digest) { return .known }
         return shard.digests.withLock { $0.insert(digest).inserted } ? .new : .own
     }
 
     /// Whether the store or this writer has it.
     func holds(_ digest: Digest) throws(DFSError) -> Bool {
         if shard(of: digest).digests.withLock({ $0.contains(digest) }) { return true }
-        return try store.table.place(of: digest) != nil
+        return try store.table.place(of: digest) != nil || adopted.withLock { $0.places[digest] != nil }
     }
 
     private func noteUse(of pack: PackID) { usedPacks.withLock { _ = $0.insert(pack) } }
@@ -74,7 +117,7 @@ package final class StoreWriter: Sendable {
     /// Says that content stored before is referred to again; `false` when it is not there.
     package func use(_ digest: Digest) throws(DFSError) -> Bool {
         if shard(of: digest).digests.withLock({ $0.contains(digest) }) { return true }
-        guard let place = try store.table.place(of: digest) else { return false }
+        guard let place = try store.table.place(of: digest) else { return useAdopted(digest) }
         noteUse(of: place.pack)
         return true
     }
@@ -104,7 +147,10 @@ package final class StoreWriter: Sendable {
 
     // MARK: Finishing
 
-    func note(finished index: PackIndex) { finished.withLock { $0.append(index) } }
+    func note(finished index: PackIndex) {
+        finished.withLock { $0.append(index) }
+        published.withLock { $0 }?(index.id)
+    }
 
     package struct Finished: Sendable {
         /// The pack set object: everything but `pack`.
@@ -120,7 +166,7 @@ package final class StoreWriter: Sendable {
     /// `base` is the pack set of the content that this one extends and the metadata pack written with it.
     package func finish(base: (packs: ObjectAddress, pack: PackID)?) throws(DFSError) -> Finished {
         var added = usedPacks.withLock { $0 }
-        let content = finished.withLock { $0 }
+        let content = finished.withLock { $0 } + adopted.withLock { a in a.used.sorted().map { a.packs[$0] } }
         for table in content { added.insert(table.id) }
         if let base { added.insert(base.pack) }
         let set = try putHere(PackSet(base: base?.packs, added: added).encode())
@@ -129,10 +175,12 @@ package final class StoreWriter: Sendable {
         return Finished(packs: set, pack: last.id, tables: content + [last])
     }
 
-    /// Gives up, when no entry names anything of this writer: removes the packs that it has published, and refuses to
-    /// store more, since what its lanes had claimed may never have been written. Best effort: what stays is garbage.
-    package func abandon() {
+    /// Gives up, when no entry names anything of this writer: refuses to store more, since what its lanes had claimed may
+    /// never have been written, and removes the packs that it has published unless they are kept for the next attempt. Best
+    /// effort: what stays is garbage. Adopted packs stay: an entry may name them that this host has not read.
+    package func abandon(keepingPacks: Bool = false) {
         isAbandoned.store(true, ordering: .relaxed)
+        if keepingPacks { return }
         let packs = finished.withLock { finished in
             defer { finished = [] }
             return finished
