@@ -26,15 +26,21 @@ struct Log: DFSCommand {
         switch try context.reference(name, resolver.state) {
         case .dataset(let dataset, let selector, let inner):
             let start = try resolver.version(dataset, selector)
-            let versions = (resolver.state.datasets[dataset]?.versions ?? []).prefix(start.number).reversed()
+            let known = resolver.state.datasets[dataset]
+            let versions = (known?.versions ?? RecordList()).prefix(start.number).reversed()
             let below = try path.map { text throws(DFSError) in try Self.components(text) } ?? inner
-            let kept = try below.isEmpty ? Array(versions) : changes(Array(versions), below, dataset, repository)
-            let tags = resolver.state.datasets[dataset]?.tags ?? [:]
-            try print(kept.map { LogItem(dataset: dataset, version: $0, tags: tags) }, repository, context)
+            let tags = Self.tagsByVersion(known)
+            let item = { LogItem(dataset: dataset, version: $0, tags: tags[$0.number] ?? []) }
+            if below.isEmpty {
+                try print(versions.lazy.map(item), repository, context)
+            } else {
+                try print(changes(Array(versions), below, dataset, repository).map(item), repository, context)
+            }
         case .code(let project, let selector, _):
             let last = try resolver.snapshot(project, selector)
-            let snapshots = (resolver.state.projects[project]?.snapshots ?? []).filter { $0.sequence <= last.sequence }
-            try print(snapshots.reversed().map { LogItem(project: project, snapshot: $0) }, repository, context)
+            let known = resolver.state.projects[project]?.snapshots ?? RecordList()
+            let snapshots = known.prefix { $0.sequence <= last.sequence }
+            try print(snapshots.reversed().lazy.map { LogItem(project: project, snapshot: $0) }, repository, context)
         case .run:
             let run = try context.run(name, resolver)
             try print(LogItem.ofRun(run), repository, context)
@@ -74,11 +80,17 @@ struct Log: DFSCommand {
         return kept
     }
 
+    /// The tags that stand on each version, sorted.
+    private static func tagsByVersion(_ dataset: DatasetState?) -> [Int: [String]] {
+        Dictionary(grouping: (dataset?.tags ?? [:]).sorted { $0.key < $1.key }, by: \.value)
+            .mapValues { $0.map(\.key) }
+    }
+
     private func everything(_ state: LedgerState) -> [LogItem] {
         var items = [LogItem]()
         for (name, dataset) in state.datasets {
-            let tags = dataset.tags
-            items += dataset.versions.map { LogItem(dataset: name, version: $0, tags: tags) }
+            let tags = Self.tagsByVersion(dataset)
+            items += dataset.versions.map { LogItem(dataset: name, version: $0, tags: tags[$0.number] ?? []) }
         }
         for (name, project) in state.projects {
             items += project.snapshots.map { LogItem(project: name, snapshot: $0) }
@@ -87,7 +99,9 @@ struct Log: DFSCommand {
         return items.sorted { ($0.mark.sequence, $0.order) > ($1.mark.sequence, $1.order) }
     }
 
-    private func print(_ items: [LogItem], _ repository: Repository, _ context: CommandContext) throws(DFSError) {
+    private func print(
+        _ items: some Sequence<LogItem>, _ repository: Repository, _ context: CommandContext
+    ) throws(DFSError) {
         let list = context.output.list(of: LogRow.self)
         for item in items {
             // A text may have been removed; the entry still counts.
@@ -112,11 +126,11 @@ private struct LogItem: Sendable {
     let order: Int
     let facts: [String: JSONValue]
 
-    init(dataset: String, version: VersionRecord, tags: [String: Int]) {
+    init(dataset: String, version: VersionRecord, tags: [String]) {
         kind = "version"
         reference = "\(dataset)@v\(version.number)"
         tree = version.tree
-        self.tags = tags.filter { $0.value == version.number }.keys.sorted()
+        self.tags = tags
         text = version.text
         mark = version.mark
         outcome = nil

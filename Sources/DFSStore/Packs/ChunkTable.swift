@@ -6,7 +6,10 @@ import DFSModel
 /// Derived from the tables of packs that the ledger reaches; may lack anything at any time. A miss means "store
 /// again" to a writer and "look in the packs' own tables" to a reader.
 final class ChunkTable: Sendable {
-    static let tables = ["chunks", "packs"]
+    static let tables = ["chunks", "packs", "objects"]
+    /// Larger objects are not kept.
+    private static let keptLimit = 4096
+    /// Items of tables that are sorted together before they are put.
 
     private let index: Index
 
@@ -35,8 +38,12 @@ final class ChunkTable: Sendable {
         }
     }
 
-    /// Takes in tables. A pack that is known already is passed over.
-    func add(_ tables: [PackIndex]) throws(DFSError) {
+    /// Takes in tables, and objects to keep. A pack that is known already is passed over. `also` writes more in the same
+    /// transaction.
+    func add(
+        _ tables: [PackIndex], keeping objects: [(address: ObjectAddress, bytes: [UInt8])] = [],
+        also: (borrowing WriteTransaction) throws(DFSError) -> Void = { _ in }
+    ) throws(DFSError) {
         let items = Self.sorted(tables)
         try index.write { t throws(DFSError) in
             var next: UInt32 = 1
@@ -61,6 +68,10 @@ final class ChunkTable: Sendable {
                 let item = tables[Int(table)][Int(i)]
                 try t.put("chunks", item.digest.bytes, Self.encode(pack: number, item))
             }
+            for object in objects where object.bytes.count <= Self.keptLimit {
+                try t.put("objects", object.address.digest.bytes, object.bytes)
+            }
+            try also(t)
         }
     }
 
@@ -73,6 +84,11 @@ final class ChunkTable: Sendable {
         }
         keyed.sort { $0.key < $1.key }
         return keyed.map { ($0.table, $0.item) }
+    }
+
+    /// The bytes kept of an object, which the caller compares with its digest.
+    func object(_ digest: Digest) throws(DFSError) -> [UInt8]? {
+        try index.read { t throws(DFSError) in try t.get("objects", digest.bytes) }
     }
 
     // MARK: Chunks
