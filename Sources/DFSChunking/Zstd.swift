@@ -37,22 +37,36 @@ package enum Zstd {
     /// Everything else is `.corrupt`: a size that lies, a missing size, trailing bytes, a second or a skippable frame, a
     /// dictionary, a window above 8 MiB, more output than so few bytes can hold.
     package static func decompress(_ frame: UnsafeRawBufferPointer, length: Int) throws(DFSError) -> [UInt8] {
-        try checkHeader(frame, length: length)
-        let context = try ZstdPool.decompressors.take()
-        defer { ZstdPool.decompressors.give(back: context) }
-        ZSTD_DCtx_reset(context.raw, ZSTD_reset_session_and_parameters)
-        var result = 0
+        try check(frame, length: length)
+        var failure: DFSError?
         let out = [UInt8](unsafeUninitializedCapacity: length) { target, count in
-            result = ZSTD_decompressDCtx(context.raw, target.baseAddress, length, frame.baseAddress, frame.count)
-            count = result == length ? length : 0
+            do throws(DFSError) {
+                let target = UnsafeMutableRawBufferPointer(target)
+                try decompress(frame, into: UnsafeMutableRawBufferPointer(rebasing: target[..<length]))
+                count = length
+            } catch { failure = error }
         }
-        guard ZSTD_isError(result) == 0 else { throw corrupt(frame, name(result)) }
-        guard result == length else { throw corrupt(frame, "it holds \(result) bytes instead of \(length)") }
+        if let failure { throw failure }
         return out
     }
 
+    /// Decompresses one frame that `check` has found to hold as many bytes as `target` takes.
+    package static func decompress(
+        _ frame: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) throws(DFSError) {
+        let context = try ZstdPool.decompressors.take()
+        defer { ZstdPool.decompressors.give(back: context) }
+        ZSTD_DCtx_reset(context.raw, ZSTD_reset_session_and_parameters)
+        let result = ZSTD_decompressDCtx(
+            context.raw, target.baseAddress, target.count, frame.baseAddress, frame.count)
+        guard ZSTD_isError(result) == 0 else { throw corrupt(frame, name(result)) }
+        guard result == target.count else {
+            throw corrupt(frame, "it holds \(result) bytes instead of \(target.count)")
+        }
+    }
+
     /// Refuses before anything is allocated what cannot be a frame of `length` bytes.
-    private static func checkHeader(_ frame: UnsafeRawBufferPointer, length: Int) throws(DFSError) {
+    package static func check(_ frame: UnsafeRawBufferPointer, length: Int) throws(DFSError) {
         guard let header = ZstdFrameHeader(frame) else { throw corrupt(frame, "it has no zstd frame header") }
         guard !header.hasDictionary else { throw corrupt(frame, "it needs a dictionary") }
         guard length >= 0, let size = header.contentSize, size == UInt64(length) else {

@@ -123,10 +123,26 @@ import Testing
         #expect(try sandbox.expect(1, "diff", "faces@v1", "faces", "--name-only").output == "a.txt\nsub/b\nsub/c\n")
         let stat = try JSONValue.parse(try sandbox.expect(1, "diff", "faces@v1", "faces", "--stat", "--json").output)
         #expect(stat["added"] == 1 && stat["removed"] == 1 && stat["modified"] == 1)
-        try sandbox.expect(0, "diff", "faces@v2", "faces@latest")
+        try Files.removeTree(sandbox.work + "/src/sub")
+        try sandbox.write("n\n", to: "work/src/moved/here/c")
+        try sandbox.expect(0, "commit", "faces")
+        let moved = try sandbox.expect(1, "diff", "faces@v2", "faces@v3", "--json").rows()
+        #expect(moved.map { $0["change"] } == ["added", "renamed"])
+        #expect(moved[1]["from"] == "sub" && moved[1]["path"] == "moved/here")
+        #expect(try sandbox.expect(1, "diff", "faces@v2", "faces@v3").output.contains("sub/ -> moved/here/"))
+        #expect(
+            try sandbox.expect(1, "diff", "faces@v2", "faces@v3", "--name-only", "--no-renames").output
+                == "moved\nmoved/here\nmoved/here/c\nsub\nsub/c\n")
+        let sums = try JSONValue.parse(try sandbox.expect(1, "diff", "faces@v1", "faces@v3", "--stat", "--json").output)
+        #expect(sums["total"]?["removed"] == ["bytes": 2, "files": 1] && sums["renamed"] == 0)
+        #expect(sums["directories"]?.array?.map { $0["path"] } == ["", "moved", "sub"])
+        let log = try sandbox.expect(0, "log", "faces", "--path", "sub", "--json").rows()
+        #expect(
+            log.map { $0["change"] } == ["removed", "modified", "added"] && log[2]["after"]?["type"] == "directory")
+        try sandbox.expect(0, "diff", "faces@v2", "faces@v2")
         try sandbox.expect(1, "diff", "faces@v1/a.txt", "faces@v2/a.txt")
         try sandbox.expect(0, "diff", "faces@v1/big", "faces@v2/big")
-        try sandbox.expect(11, "diff", "faces@v1", "faces@v3")
+        try sandbox.expect(11, "diff", "faces@v1", "faces@v4")
     }
 
     @Test func namesThatAreNoTextGoThrough() throws {

@@ -46,6 +46,7 @@ struct BundleTests {
         func length(of key: String) throws(DFSError) -> UInt64? { try base.length(of: key) }
         func put(_ key: String, _ bytes: [UInt8]) throws(DFSError) { try base.put(key, bytes) }
         func putIfAbsent(_ key: String, _ bytes: [UInt8]) throws(DFSError) -> Bool { try base.putIfAbsent(key, bytes) }
+        func settle(_ key: String) throws(DFSError) { try base.settle(key) }
         func remove(_ key: String) throws(DFSError) { try base.remove(key) }
         func list(_ prefix: String) throws(DFSError) -> [String] { try base.list(prefix) }
         func time() throws(DFSError) -> Timestamp { try base.time() }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DFSHistory
 import DFSModel
+import DFSSystem
 
 /// `dfs verify`: checks the store against itself.
 struct Verify: DFSCommand {
@@ -14,7 +15,9 @@ struct Verify: DFSCommand {
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let repository = try context.repository()
         let report = try context.progress.track("verify") { activity throws(DFSError) in
-            let checker = Checker(repository: repository, threads: context.jobs, bytes: activity.bytes)
+            let checker = Checker(
+                repository: repository, threads: context.jobs, bytes: activity.bytes,
+                expected: data || files ? activity.expectedBytes : Counter())
             return try checker.run(data: data || files, files: files)
         }
         try context.output.report(VerifyReport(report: report, location: repository.root))
@@ -37,7 +40,10 @@ struct VerifyReport: Report {
             "sound": .bool(report.problems.isEmpty),
             "problems": .array(
                 report.problems.map { problem in
-                    ["what": .string(problem.what), "affects": .array(problem.affects.map { .string($0) })]
+                    [
+                        "what": .string(problem.what), "affects": .array(problem.affects.map { .string($0) }),
+                        "more": .integer(Int64(problem.more)),
+                    ]
                 }),
         ]
     }
@@ -46,6 +52,7 @@ struct VerifyReport: Report {
         for problem in report.problems {
             try output.line(output.style.paint("problem:", .bad) + " " + NameText.display(Array(problem.what.utf8)))
             for place in problem.affects { try output.line("  affects " + NameText.display(Array(place.utf8))) }
+            if problem.more > 0 { try output.line("  and \(Quantity.number(problem.more)) more") }
         }
         let counts = [
             Quantity.count(report.entries, "entry", plural: "entries"), Quantity.count(report.packs, "pack"),

@@ -10,8 +10,10 @@ struct Diff: DFSCommand {
 
     @Argument(help: "The old side.") var old: String
     @Argument(help: "The new side.") var new: String
-    @Flag(help: "Only how much differs.") var stat = false
-    @Flag(help: "Only the paths that differ.") var nameOnly = false
+    @Flag(help: "Only how much differs, for each top-level directory and in all.") var stat = false
+    @Flag(help: "Only the paths that differ; of what was renamed, the new one.") var nameOnly = false
+    @Flag(help: "Show what was renamed as removed and added, and each change as soon as it is found.")
+    var noRenames = false
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
@@ -33,7 +35,9 @@ struct Diff: DFSCommand {
         _ repository: Repository, _ a: TreeEntry, _ b: TreeEntry, _ body: (TreeChange) throws(DFSError) -> Void
     ) throws(DFSError) {
         if a.kind == .directory, b.kind == .directory {
-            return try TreeDiff(reader: repository.reader).changes(from: a, to: b, body)
+            let diff = TreeDiff(reader: repository.reader)
+            return noRenames
+                ? try diff.changes(from: a, to: b, body) : try diff.changesWithRenames(from: a, to: b, body)
         }
         if a.letter == b.letter, a.content == b.content { return }
         try body(TreeChange(kind: .modified, path: b.name, before: a, after: b))
@@ -71,78 +75,42 @@ struct ChangeRow: Row {
         var members: [String: JSONValue] = [
             "change": .string(change.kind.rawValue), "path": .string(NameText.encode(change.path)),
         ]
-        if let before = change.before { members["before"] = side(before) }
-        if let after = change.after { members["after"] = side(after) }
+        if let from = change.from { members["from"] = .string(NameText.encode(from)) }
+        if let before = change.before { members["before"] = before.sideJSON }
+        if let after = change.after { members["after"] = after.sideJSON }
         return members
     }
 
-    private func side(_ entry: TreeEntry) -> JSONValue {
-        [
-            "type": .string(entry.kindName), "size": .integer(Int64(clamping: entry.size)),
-            "content": .string(entry.content.digest.text), "executable": .bool(entry.isExecutable),
-        ]
-    }
-
     var cells: [Cell] {
-        let role: Style.Role =
-            switch change.kind {
-            case .added: .good
-            case .removed: .bad
-            case .modified: .warning
-            }
-        let isDirectory = (change.after ?? change.before)?.kind == .directory
+        let slash = (change.after ?? change.before)?.kind == .directory ? [UInt8(ascii: "/")] : []
+        let from = change.from.map { $0 + slash + Array(" -> ".utf8) } ?? []
         return [
-            .text(change.kind.rawValue, role), change.before.map { .size($0.size) } ?? .text(""),
+            .text(change.kind.rawValue, change.kind.role), change.before.map { .size($0.size) } ?? .text(""),
             change.after.map { .size($0.size) } ?? .text(""),
-            .name(change.path + (isDirectory ? [UInt8(ascii: "/")] : [])),
+            .name(from + change.path + slash),
         ]
     }
 
     var key: Cell { .name(change.path) }
 }
 
-struct ChangeSummary: Report {
-    static let schema = "dfs.diff/1"
-
-    let old: String
-    let new: String
-    private var counts = [TreeChange.Kind: Int]()
-    private var bytes: (added: UInt64, removed: UInt64) = (0, 0)
-
-    init(old: String, new: String) {
-        self.old = old
-        self.new = new
+extension TreeChange.Kind {
+    var role: Style.Role {
+        switch self {
+        case .added: .good
+        case .removed: .bad
+        case .modified: .warning
+        case .renamed: .accent
+        }
     }
+}
 
-    var isEmpty: Bool { counts.isEmpty }
-
-    mutating func add(_ change: TreeChange) {
-        counts[change.kind, default: 0] += 1
-        if let entry = change.after, entry.kind == .file { bytes.added += entry.size }
-        if let entry = change.before, entry.kind == .file { bytes.removed += entry.size }
-    }
-
-    var json: [String: JSONValue] {
-        var members: [String: JSONValue] = [
-            "old": .string(old), "new": .string(new), "bytesAdded": .integer(Int64(clamping: bytes.added)),
-            "bytesRemoved": .integer(Int64(clamping: bytes.removed)),
+extension TreeEntry {
+    /// One side of a change.
+    var sideJSON: JSONValue {
+        [
+            "type": .string(kindName), "size": .integer(Int64(clamping: size)),
+            "content": .string(content.digest.text), "executable": .bool(isExecutable),
         ]
-        for kind in [TreeChange.Kind.added, .removed, .modified] {
-            members[kind.rawValue] = .integer(Int64(counts[kind] ?? 0))
-        }
-        return members
-    }
-
-    /// `faces@v1 -> faces@v2: 2 added, 1 removed, 0 modified`
-    var sentence: String {
-        if isEmpty { return "\(old) and \(new) hold the same" }
-        let parts = [TreeChange.Kind.added, .removed, .modified].map {
-            "\(Quantity.number(counts[$0] ?? 0)) \($0.rawValue)"
-        }
-        return "\(old) -> \(new): \(parts.joined(separator: ", "))"
-    }
-
-    func print(to output: Output) throws(DFSError) {
-        try output.line(sentence + (isEmpty ? "" : "  (+\(ByteCount(bytes.added)), -\(ByteCount(bytes.removed)))"))
     }
 }

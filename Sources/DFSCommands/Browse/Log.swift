@@ -10,7 +10,7 @@ struct Log: DFSCommand {
         commandName: "log", abstract: "Show what was recorded, newest first.")
 
     @Argument(help: "A dataset, a version of it to begin at, or code:PROJECT (default: everything).") var name: String?
-    @Option(help: "Only versions in which this path is new, changed or gone.") var path: String?
+    @Option(help: "Only versions in which this path was added, modified or removed.") var path: String?
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
@@ -18,7 +18,8 @@ struct Log: DFSCommand {
         let resolver = try context.resolver(repository)
         guard let name else {
             guard path == nil else {
-                throw DFSError(.usage, "--path needs a dataset", hint: "dfs log NAME --path \(path ?? "")")
+                throw DFSError(
+                    .usage, "--path needs a dataset or a project", hint: "dfs log NAME --path \(path ?? "")")
             }
             try print(everything(resolver.state), repository, context)
             return .done
@@ -27,21 +28,20 @@ struct Log: DFSCommand {
         case .dataset(let dataset, let selector, let inner):
             let start = try resolver.version(dataset, selector)
             let known = resolver.state.datasets[dataset]
-            let versions = (known?.versions ?? RecordList()).prefix(start.number).reversed()
-            let below = try path.map { text throws(DFSError) in try Self.components(text) } ?? inner
             let tags = Self.tagsByVersion(known)
-            let item = { LogItem(dataset: dataset, version: $0, tags: tags[$0.number] ?? []) }
-            if below.isEmpty {
-                try print(versions.lazy.map(item), repository, context)
-            } else {
-                try print(changes(Array(versions), below, dataset, repository).map(item), repository, context)
+            let items = (known?.versions ?? RecordList()).prefix(start.number).map {
+                LogItem(dataset: dataset, version: $0, tags: tags[$0.number] ?? [])
             }
-        case .code(let project, let selector, _):
+            try print(items, dataset, try path.map(Self.components) ?? inner, repository, context)
+        case .code(let project, let selector, let inner):
             let last = try resolver.snapshot(project, selector)
             let known = resolver.state.projects[project]?.snapshots ?? RecordList()
-            let snapshots = known.prefix { $0.sequence <= last.sequence }
-            try print(snapshots.reversed().lazy.map { LogItem(project: project, snapshot: $0) }, repository, context)
+            let items = known.prefix { $0.sequence <= last.sequence }.map { LogItem(project: project, snapshot: $0) }
+            try print(items, "code:" + project, try path.map(Self.components) ?? inner, repository, context)
         case .run:
+            guard path == nil else {
+                throw DFSError(.usage, "--path needs a dataset or a project", hint: "dfs log --help")
+            }
             let run = try context.run(name, resolver)
             try print(LogItem.ofRun(run), repository, context)
         }
@@ -57,25 +57,42 @@ struct Log: DFSCommand {
         return parts.filter { $0 != Array(".".utf8) }
     }
 
-    /// Versions, newest first, in which what stands at a path is not what stood there before.
+    /// `items`, newest last, printed newest first; with a path, those in which it changed.
+    private func print(
+        _ items: [LogItem], _ name: String, _ path: [[UInt8]], _ repository: Repository, _ context: CommandContext
+    ) throws(DFSError) {
+        if path.isEmpty { return try print(items.reversed(), repository, context) }
+        let list = context.output.list(of: PathLogRow.self)
+        for (item, change) in try changes(items, name, path, repository).reversed() {
+            let fields = (try? repository.text(item.text)) ?? [:]
+            try list.add(PathLogRow(log: LogRow(item: item, fields: fields), change: change))
+        }
+        try list.finish()
+    }
+
+    /// The items, newest last, in which what stands at a path is not what stood there in the one before.
     private func changes(
-        _ versions: [VersionRecord], _ path: [[UInt8]], _ dataset: String, _ repository: Repository
-    ) throws(DFSError) -> [VersionRecord] {
-        var kept = [VersionRecord]()
-        var entries = [TreeEntry?]()
-        for version in versions {
-            entries.append(
-                try repository.reader.entry(at: path, below: .root(version.tree, modified: version.time)))
+        _ items: [LogItem], _ name: String, _ path: [[UInt8]], _ repository: Repository
+    ) throws(DFSError) -> [(LogItem, TreeChange)] {
+        let text = Array(path.joined(separator: [UInt8(ascii: "/")]))
+        var kept = [(LogItem, TreeChange)]()
+        var history = PathHistory(reader: repository.reader, path: path)
+        var before: TreeEntry?
+        for item in items {
+            guard let tree = item.tree else { continue }
+            let after = try history.entry(in: tree.tree)
+            if before?.letter != after?.letter || before?.content != after?.content {
+                let kind: TreeChange.Kind = before == nil ? .added : after == nil ? .removed : .modified
+                kept.append((item, TreeChange(kind: kind, path: text, before: before, after: after)))
+            }
+            before = after
         }
-        guard entries.contains(where: { $0 != nil }) else {
-            let name = NameText.display(Array(path.joined(separator: [UInt8(ascii: "/")])))
+        guard !kept.isEmpty else {
             throw DFSError(
-                .noReference, "no such path: \(dataset)/\(name)",
-                cause: "none of \(Quantity.count(versions.count, "version")) has it", hint: "dfs ls \(dataset)")
-        }
-        for (i, version) in versions.enumerated() {
-            let before = i + 1 < entries.count ? entries[i + 1] : nil
-            if entries[i]?.content != before?.content || entries[i]?.letter != before?.letter { kept.append(version) }
+                .noReference, "no such path: \(name)/\(NameText.display(text))",
+                cause:
+                    "none of \(Quantity.count(items.count, name.hasPrefix("code:") ? "snapshot" : "version")) has it",
+                hint: "dfs ls \(name)")
         }
         return kept
     }
@@ -207,4 +224,33 @@ private struct LogRow: Row {
     }
 
     var key: Cell { .text(item.reference) }
+}
+
+/// A line of `dfs log NAME --path P`: what happened to the path.
+private struct PathLogRow: Row {
+    static let schema = LogRow.schema
+    static let columns = [
+        Column("time"), Column("what"), Column("change"), Column("size", .right), Column("content"), Column("tags"),
+        Column("key"), Column("message"),
+    ]
+
+    let log: LogRow
+    let change: TreeChange
+
+    private var entry: TreeEntry? { change.after ?? change.before }
+
+    var json: [String: JSONValue] {
+        log.json.merging(ChangeRow(change: change).json) { log, _ in log }
+    }
+
+    var cells: [Cell] {
+        [
+            .time(log.item.mark.time), log.key, .text(change.kind.rawValue, change.kind.role),
+            entry.map { .size($0.size) } ?? .text(""), .text(entry?.content.digest.text ?? "", .dim),
+            .text(log.item.tags.joined(separator: " "), .accent), .text(log.item.mark.key.short, .dim),
+            .text(log.fields["message"]?.string ?? ""),
+        ]
+    }
+
+    var key: Cell { log.key }
 }

@@ -72,15 +72,9 @@ private struct StatusRow: Row {
     }
 
     var cells: [Cell] {
-        let role: Style.Role =
-            switch change.kind {
-            case .added: .good
-            case .removed: .bad
-            case .modified: .warning
-            }
         let isDirectory = entry?.kind == .directory
         return [
-            .text(change.kind.rawValue, role), isDirectory ? .text("") : .size(entry?.size ?? 0),
+            .text(change.kind.rawValue, change.kind.role), isDirectory ? .text("") : .size(entry?.size ?? 0),
             .name(change.path + (isDirectory ? [UInt8(ascii: "/")] : [])),
         ]
     }

@@ -8,12 +8,21 @@ import Synchronization
 
 /// Checks a store against its formats and its ledger: what `dfs verify` does.
 ///
-/// Trusts nothing of the host's index but as a place to look first: every object is checked against its digest.
+/// Trusts nothing of the host's index: where objects lie is what the packs' own tables say (`ObjectTable`), every object is
+/// checked against its digest.
 package final class Checker: Sendable {
     package struct Problem: Sendable, Hashable {
         package let what: String
         /// Versions, snapshots and runs that need what is damaged, and paths in them.
         package var affects: [String] = []
+        /// How many more there are.
+        package var more = 0
+
+        package init(what: String, affects: [String] = [], more: Int = 0) {
+            self.what = what
+            self.affects = affects
+            self.more = more
+        }
     }
 
     package struct Report: Sendable {
@@ -24,59 +33,57 @@ package final class Checker: Sendable {
         package var problems: [Problem] = []
         /// Packs that no entry names: left by interrupted commits, or somebody's commit in progress.
         package var unreferenced = 0
+        package var damage = Damage()
+    }
+
+    /// What cannot be read, for whoever repairs it.
+    package struct Damage: Sendable {
+        /// Of packs that the ledger reaches.
+        package var findings: [PackChecker.Finding] = []
+        /// Objects that cannot be read from any pack, with what needs them.
+        package var lost: [Digest: [String]] = [:]
+        /// Metadata packs whose events' sets could not be read.
+        package var unreadSets = 0
     }
 
     private let repository: Repository
     private let threads: Int
     private let packChecker: PackChecker
+    private let objects: CheckedObjects
     /// Bytes read so far, for a progress display.
     package var bytes: Counter { packChecker.bytes }
 
-    /// `bytes` counts what is read.
-    package init(repository: Repository, threads: Int = Workers.processorCount, bytes: Counter = Counter()) {
+    /// `bytes` counts what is read of packs, `expected` what is to be read.
+    package init(
+        repository: Repository, threads: Int = Workers.processorCount, bytes: Counter = Counter(),
+        expected: Counter = Counter()
+    ) {
         self.repository = repository
         self.threads = threads
-        packChecker = PackChecker(store: repository.objects, bytes: bytes)
+        packChecker = PackChecker(store: repository.objects, bytes: bytes, expected: expected)
+        objects = CheckedObjects(store: repository.objects, table: packChecker.table)
     }
 
     /// Looks at the ledger, every pack that an entry names, and every tree. With `data`, at every byte; with `files`, also at
     /// the digest of every file that has a recipe.
     package func run(data: Bool, files: Bool = false) throws(DFSError) -> Report {
         var report = Report()
-        // This host may never have seen these packs; texts are looked for in them while the ledger is read.
-        learn(try EventList(backend: repository.backend).packs)
+        // Texts are looked for in the metadata packs while the ledger is read.
+        let homes = try EventList(backend: repository.backend).packs
+        try packChecker.checkTables(homes.sorted(), threads: threads)
         let state = try ledger(&report)
-        var packs = Set<PackID>()
-        for set in state.packSets {
-            do {
-                packs.formUnion(try packSet(set))
-            } catch {
-                report.problems.append(problem(error, "entry \(set.sequence)"))
-                packs.insert(set.pack)
-            }
-        }
+        let subjects = CheckSubjects(state)
+        let packs = try self.packs(state, homes, subjects, &report)
         report.packs = packs.count
-        learn(packs)
-        let findings = try packChecker.check(packs.sorted(), data: data, threads: threads)
+        if data { try packChecker.checkBytes(packs.sorted(), items: true, threads: threads) }
+        let findings = packChecker.takeFindings().filter { packs.contains($0.pack) }
         report.bytes = packChecker.bytes.current
-        var trees = TreeCheck(
-            repository: repository, damaged: Set(findings.flatMap(\.damaged)), files: files)
-        for subject in subjects(state) {
-            trees.check(subject.tree, subject.name, packs: try? repository.packs(of: subject.record))
-        }
-        report.objects = trees.objects
-        for finding in findings {
-            report.problems.append(Problem(what: finding.what, affects: trees.affected(by: finding.damaged)))
-        }
-        report.problems += trees.problems
+        try trees(subjects, state, findings, files: files, &report)
         report.unreferenced = try unreferenced(packs)
         return report
     }
 
-    /// Takes in the tables that are sound; the others are found out one by one.
-    private func learn(_ packs: Set<PackID>) {
-        for pack in packs { try? repository.objects.learn([pack]) }
-    }
+    // MARK: Ledger and packs
 
     private func ledger(_ report: inout Report) throws(DFSError) -> LedgerState {
         guard let bytes = try repository.backend.get(StoreDescription.key, limit: 1 << 20) else {
@@ -85,47 +92,108 @@ package final class Checker: Sendable {
         let verifier = LedgerVerifier(
             backend: repository.backend, store: repository.id, storeFileDigest: Digest.of(bytes))
         let ledger = try verifier.verify(texts: { digest throws(DFSError) in
-            do { return try self.repository.objects.object(ObjectAddress(digest), what: "a text") } catch {
-                return nil
-            }
+            try? self.objects.object(digest, "a text")
         })
         report.entries = ledger.entries
+        let subjects = CheckSubjects(ledger.state)
         for finding in ledger.problems {
             let place = finding.sequence == 0 ? "ledger" : "ledger entry \(finding.sequence)"
-            report.problems.append(Problem(what: "\(place): \(finding.what)"))
+            report.problems.append(
+                Problem(what: "\(place): \(finding.what)", affects: subjects.names(ofEntry: finding.sequence)))
         }
         for stray in ledger.strays { report.problems.append(Problem(what: "\(stray) is no ledger entry")) }
         return ledger.state
     }
 
-    /// Reads a pack set without trusting what was read of it before.
-    private func packSet(_ mark: PackSetMark) throws(DFSError) -> Set<PackID> {
-        try repository.objects.learn([mark.pack])
-        let set = try PackSet.decode(try repository.objects.object(mark.packs, what: "a pack set"))
-        return Set(set.added).union([mark.pack])
+    /// The packs of all pack sets, their tables taken in. What cannot be read is told of.
+    private func packs(
+        _ state: LedgerState, _ homes: Set<PackID>, _ subjects: CheckSubjects, _ report: inout Report
+    ) throws(DFSError) -> Set<PackID> {
+        var packs = Set<PackID>()
+        for mark in state.packSets {
+            packs.insert(mark.pack)
+            do throws(DFSError) {
+                packs.formUnion(try PackSet.decode(try objects.object(mark.packs.digest, "a pack set")).added)
+            } catch {
+                report.damage.unreadSets += 1
+                report.damage.lost[mark.packs.digest, default: []] += subjects.names(ofEntry: mark.sequence)
+                report.problems.append(
+                    Problem(
+                        what: "entry \(mark.sequence): \(Self.text(error))",
+                        affects: subjects.names(ofEntry: mark.sequence)))
+            }
+        }
+        try packChecker.checkTables(packs.subtracting(homes).sorted(), threads: threads)
+        return packs
     }
 
-    private typealias Subject = (tree: TreeReference, name: String, record: RecordReference)
+    // MARK: Trees
 
-    private func subjects(_ state: LedgerState) -> [Subject] {
-        var out = [Subject]()
-        for name in state.datasetNames {
-            for version in state.datasets[name]?.versions ?? RecordList() {
-                out.append((version.tree, "\(name)@v\(version.number)", version.record))
+    private func trees(
+        _ subjects: CheckSubjects, _ state: LedgerState, _ findings: [PackChecker.Finding], files: Bool,
+        _ report: inout Report
+    ) throws(DFSError) {
+        let check = TreeCheck(objects: objects, files: files, threads: threads)
+        try check.run(subjects.trees.map(\.tree))
+        var trace = DamageTrace(check: check)
+        let isClean = check.facts.isClean
+        var coverage = PackCoverage(check: check, replacements: [:])
+        for record in subjects.records {
+            do throws(DFSError) {
+                _ = try JSONValue.parseCanonical(try objects.object(record.record.record.digest, "a record"))
+            } catch { trace.note(check.lost(record.record.record.digest, error), record.name + " (its record)") }
+        }
+        var uncovered = [Problem]()
+        for subject in subjects.trees {
+            if !isClean, !trace.trace(subject.tree, subject.name) { continue }
+            do throws(DFSError) {
+                guard let problem = try coverage.problem(subject.tree, subject.record) else { continue }
+                uncovered.append(Problem(what: "\(subject.name): \(problem)", affects: [subject.name]))
+            } catch {
+                // A set that cannot be read is told of by its entry.
+                continue
             }
         }
-        for name in state.projectNames {
-            for snapshot in state.projects[name]?.snapshots ?? RecordList() {
-                out.append((snapshot.tree, "code:\(name)@\(snapshot.id)", snapshot.record))
+        report.objects = check.count.current + packChecker.table.count
+        report.problems += problems(findings, trace)
+        report.problems += uncovered
+        report.damage.findings = findings
+    }
+
+    private func problems(_ findings: [PackChecker.Finding], _ trace: DamageTrace) -> [Problem] {
+        var problems = [Problem]()
+        var told = Set<PackID>()
+        for finding in findings {
+            let number = packChecker.table.number(of: finding.pack)
+            let affected = finding.damaged.isEmpty ? nil : number.flatMap { trace.affected[.pack($0)] }
+            // Of several findings about a pack, the first with damage says what it affects.
+            let isFirst = !finding.damaged.isEmpty && told.insert(finding.pack).inserted
+            problems.append(Self.problem(finding.what, isFirst ? affected : nil))
+        }
+        if let affected = trace.affected[.nowhere(.zero)], let first = trace.nowhere.min() {
+            let count = Quantity.count(trace.nowhere.count, "object")
+            let such = trace.nowhere.count == 1 ? first.text : "such as \(first.text)"
+            problems.append(Self.problem("\(count) in no pack, \(such)", affected))
+        }
+        var others = [Problem]()
+        for (cause, affected) in trace.affected {
+            switch cause {
+            case .nowhere: continue
+            case .pack(let number):
+                let pack = packChecker.table.pack(number)
+                if told.contains(pack) { continue }
+                others.append(Self.problem("\(PackIndex.packKey(pack)): objects in it are damaged", affected))
+            case .wrong(let what):
+                let isOne = affected.count == 1
+                others.append(Self.problem(isOne ? "\(affected.paths[0]): \(what)" : what, affected))
             }
         }
-        for run in state.runs {
-            guard let end = run.end else { continue }
-            for (part, tree) in [("outputs", end.outputs), ("work", end.work), ("logs", end.logs)] {
-                if let tree { out.append((tree, "run:\(run.id)/\(part)", end.record)) }
-            }
-        }
-        return out
+        return problems + others.sorted { $0.what < $1.what }
+    }
+
+    private static func problem(_ what: String, _ affected: DamageTrace.Affected?) -> Problem {
+        guard let affected else { return Problem(what: what) }
+        return Problem(what: what, affects: affected.paths, more: affected.count - affected.paths.count)
     }
 
     private func unreferenced(_ packs: Set<PackID>) throws(DFSError) -> Int {
@@ -134,7 +202,5 @@ package final class Checker: Sendable {
         return keys.count { !known.contains($0) }
     }
 
-    private func problem(_ error: DFSError, _ place: String) -> Problem {
-        Problem(what: "\(place): \(error.what)" + (error.cause.map { ": \($0)" } ?? ""), affects: [place])
-    }
+    private static func text(_ error: DFSError) -> String { error.what + (error.cause.map { ": \($0)" } ?? "") }
 }

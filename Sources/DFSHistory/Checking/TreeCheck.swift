@@ -1,231 +1,237 @@
 import DFSChunking
 import DFSModel
 import DFSStore
+import DFSSystem
 
-/// Walks trees and checks that everything they name is there, is what they say, and lies in packs that their event names.
-/// A node is looked at once.
-struct TreeCheck {
-    private let repository: Repository
-    private let damaged: Set<Digest>
+/// Checks that everything that trees name is there and what they say. On all threads; whatever several trees share is looked
+/// at once, so that versions cost what they changed.
+final class TreeCheck: Sendable {
+    let facts = TreeFacts()
+    let objects: CheckedObjects
+    /// Nodes and recipes that were looked at.
+    let count = Counter()
     private let files: Bool
-    private var visited = [ObjectAddress: Visited]()
-    private var places = [Digest: Place]()
-    private var paths = [Digest: [String]]()
-    private var packNumbers = [PackID: Int]()
-    private(set) var problems = [Checker.Problem]()
-    private(set) var objects = 0
+    private let threads: Int
+    private let stack = WorkStack<Job>()
+    /// The lines of leaves that go into content digests, for directories of several.
+    private let lines = BoundedCache<ObjectAddress, [UInt8]>(limit: 64 << 20)
 
-    /// What a directory's node has turned out to be.
-    private struct Visited {
-        var isSound = true
-        var content: ContentDigest
-        var files: UInt64
-        var size: UInt64
-        /// Where it and all below it was found: numbers of packs.
-        var uses: Set<Int> = []
+    private enum Job: Sendable {
+        case node(ObjectAddress, isDirectory: Bool)
+        /// The content of a directory of several nodes.
+        case content(ObjectAddress)
+        /// The digest of a file that has a recipe.
+        case file(ObjectAddress)
     }
 
-    /// Where a chunk or object was found.
-    private struct Place {
-        let pack: Int
-        let length: UInt32
-    }
-
-    init(repository: Repository, damaged: Set<Digest>, files: Bool) {
-        self.repository = repository
-        self.damaged = damaged
+    /// With `files`, also the digest of every file that has a recipe.
+    init(objects: CheckedObjects, files: Bool, threads: Int) {
+        self.objects = objects
         self.files = files
+        self.threads = threads
     }
 
-    /// Places that need one of `digests`, at most a few.
-    func affected(by digests: [Digest]) -> [String] {
-        Array(Set(digests.flatMap { paths[$0] ?? [] }).sorted().prefix(20))
-    }
-
-    /// Checks one tree of an event whose pack set, with bases, is `packs`; `nil` when that could not be read.
-    mutating func check(_ tree: TreeReference, _ name: String, packs: Set<PackID>?) {
-        let root = TreeEntry.root(tree, modified: Timestamp(seconds: 0, nanoseconds: 0))
-        let uses = directory(root, name)
-        guard let uses else { return note(tree.tree.digest, name) }
-        guard let packs, !uses.isSubset(of: packs.map { number(of: $0) }) else { return }
-        do { try coverage(root, name, packs) } catch { problem(name, error) }
-    }
-
-    private mutating func number(of pack: PackID) -> Int {
-        if let number = packNumbers[pack] { return number }
-        packNumbers[pack] = packNumbers.count
-        return packNumbers.count - 1
-    }
-
-    private mutating func note(_ digest: Digest, _ place: String) {
-        if paths[digest, default: []].count < 20 { paths[digest, default: []].append(place) }
-    }
-
-    private mutating func problem(_ place: String, _ what: String) {
-        problems.append(Checker.Problem(what: "\(place): \(what)", affects: [place]))
-    }
-
-    private mutating func problem(_ place: String, _ error: DFSError) {
-        problem(place, error.what + (error.cause.map { ": \($0)" } ?? ""))
-    }
-
-    // MARK: Presence
-
-    /// The packs in which everything below was found; `nil` when something is not as it should be.
-    private mutating func directory(_ entry: TreeEntry, _ place: String) -> Set<Int>? {
-        guard let address = entry.address else { return nil }
-        let known: Visited
-        if let before = visited[address], before.isSound {
-            known = before
-        } else {
-            do { known = try visit(address, place) } catch {
-                problem(place, error)
-                return nil
-            }
-            visited[address] = known
+    /// Looks at everything below the roots.
+    func run(_ roots: [TreeReference]) throws(DFSError) {
+        for root in roots {
+            facts.claim(.init(content: root.content, files: root.files, size: root.bytes), for: root.tree)
+            stack.push(.node(root.tree, isDirectory: true))
         }
-        var isSound = known.isSound
-        if known.content != entry.content {
-            problem(place, "the content digest is not that of its entries")
-            isSound = false
-        }
-        if known.files != entry.files || known.size != entry.size {
-            problem(place, "its totals are wrong")
-            isSound = false
-        }
-        return isSound ? known.uses : nil
+        try work()
+        stack.push(facts.directoriesWithoutContent.map { .content($0) })
+        try work()
+        facts.compareClaims()
     }
 
-    private mutating func visit(_ address: ObjectAddress, _ place: String) throws(DFSError) -> Visited {
-        let entries = try repository.reader.entries(of: address)
-        let node = try repository.reader.node(address)
-        var found = Visited(content: ContentDigest.ofDirectory(entries), files: node.files, size: node.size)
-        for node in try repository.reader.nodes(of: address) {
-            objects += 1
-            if let place = try self.place(of: node.digest) { found.uses.insert(place.pack) }
-        }
-        for child in entries {
-            guard let uses = self.entry(child, place + "/" + NameText.display(child.name)) else {
-                found.isSound = false
-                continue
-            }
-            found.uses.formUnion(uses)
-        }
-        return found
-    }
-
-    private mutating func entry(_ entry: TreeEntry, _ place: String) -> Set<Int>? {
-        switch entry.kind {
-        case .directory: return directory(entry, place)
-        case .symlink:
-            guard Digest.of(entry.target) == entry.content.digest else {
-                problem(place, "the link's digest is wrong")
-                return nil
-            }
-            return []
-        case .file:
-            do { return try file(entry, place) } catch {
-                problem(place, error)
-                return nil
+    private func work() throws(DFSError) {
+        try stack.run(threads: threads) { _, job throws(DFSError) in
+            switch job {
+            case .node(let address, let isDirectory): self.node(address, isDirectory)
+            case .content(let address): self.content(address)
+            case .file(let address): self.file(address)
             }
         }
     }
 
-    private mutating func file(_ entry: TreeEntry, _ place: String) throws(DFSError) -> Set<Int>? {
-        guard let address = entry.address else {
-            guard let pack = try chunk(entry.content.digest, length: entry.size, place) else { return nil }
-            return [pack]
-        }
-        let recipe = try repository.reader.recipe(address, of: entry)
-        objects += 1
-        var uses = Set<Int>(), isSound = true
-        if let place = try self.place(of: address.digest) { uses.insert(place.pack) }
-        for chunk in recipe.chunks {
-            if let pack = try self.chunk(chunk.id.digest, length: UInt64(chunk.length), place) {
-                uses.insert(pack)
+    // MARK: Nodes
+
+    private func node(_ address: ObjectAddress, _ isDirectory: Bool) {
+        guard facts.isNew(address) else { return }
+        count.increment()
+        var found = TreeFacts.Node()
+        var jobs = [Job]()
+        do throws(DFSError) {
+            let node = try objects.node(address)
+            found.level = node.level
+            found.files = node.files
+            found.size = node.size
+            if !isDirectory, node.count > 0 { found.firstName = Array(node.name(0)) }
+            if let place = objects.table.find(address.digest) { found.packs.append(place.number) }
+            if node.level > 0 {
+                found.children = (0..<node.count).map { node.address($0) }
+                jobs = found.children.map { .node($0, isDirectory: false) }
             } else {
-                isSound = false
+                leaf(node, address, isDirectory, &found, &jobs)
+            }
+        } catch { found.isBad = true }
+        facts.set(found, for: address)
+        stack.push(jobs)
+    }
+
+    private func leaf(
+        _ node: TreeNode, _ address: ObjectAddress, _ isDirectory: Bool, _ found: inout TreeFacts.Node,
+        _ jobs: inout [Job]
+    ) {
+        var text = ContentDigest.directoryPrefix
+        text.reserveCapacity(node.count * 96)
+        var packs = Set(found.packs)
+        for i in 0..<node.count {
+            let entry = node.entry(i)
+            entry.appendLine(to: &text)
+            switch entry.kind {
+            case .directory:
+                guard let child = entry.address else { continue }
+                found.children.append(child)
+                facts.claim(.init(content: entry.content, files: entry.files, size: entry.size), for: child)
+                jobs.append(.node(child, isDirectory: true))
+            case .symlink:
+                if Digest.of(entry.target) != entry.content.digest { found.isBad = true }
+            case .file:
+                let causes = self.causes(of: entry, jobs: &jobs) { packs.insert($0) }
+                if !causes.isEmpty { found.isBad = true }
             }
         }
-        if files, isSound { isSound = try wholeDigest(recipe, place) }
-        return isSound ? uses : nil
+        found.packs = packs.sorted()
+        if isDirectory {
+            facts.set(ContentDigest(Digest.of(text)), for: address)
+        } else {
+            text.removeFirst(ContentDigest.directoryPrefix.count)
+            lines.insert(text, for: address, cost: text.count + 64)
+        }
     }
 
-    private mutating func wholeDigest(_ recipe: Recipe, _ place: String) throws(DFSError) -> Bool {
+    // MARK: Files
+
+    /// Why a file cannot be read whole; empty when it can.
+    enum Cause: Hashable, Sendable {
+        /// Damaged or missing in this pack, by its number, and in every other that lists it.
+        case pack(UInt32)
+        case nowhere(Digest)
+        case wrong(String)
+    }
+
+    /// `found` gets the numbers of the packs that have it.
+    func causes(of file: TreeEntry, _ found: (UInt32) -> Void = { _ in }) -> Set<Cause> {
+        var jobs = [Job]()
+        return causes(of: file, jobs: &jobs, found)
+    }
+
+    private func causes(of file: TreeEntry, jobs: inout [Job], _ found: (UInt32) -> Void) -> Set<Cause> {
+        guard let address = file.address else {
+            return chunk(file.content.digest, length: file.size, found).map { [$0] } ?? []
+        }
+        if let known = facts.recipe(address), !known.isBad {
+            known.packs.forEach(found)
+            return Self.mismatch(file, known)
+        }
+        var facts = TreeFacts.Recipe()
+        var causes = Set<Cause>()
+        count.increment()
+        do throws(DFSError) {
+            let recipe = try objects.recipe(address)
+            facts.size = recipe.size
+            facts.content = recipe.content
+            var packs = Set<UInt32>()
+            if let place = objects.table.find(address.digest) { packs.insert(place.number) }
+            for chunk in recipe.chunks {
+                if let cause = self.chunk(chunk.id.digest, length: UInt64(chunk.length), { packs.insert($0) }) {
+                    causes.insert(cause)
+                }
+            }
+            packs.forEach(found)
+            facts.packs = packs.sorted()
+            if files, causes.isEmpty { jobs.append(.file(address)) }
+        } catch { causes = lost(address.digest, error) }
+        facts.isBad = !causes.isEmpty
+        self.facts.set(facts, for: address)
+        return causes.union(Self.mismatch(file, facts))
+    }
+
+    private static func mismatch(_ file: TreeEntry, _ recipe: TreeFacts.Recipe) -> Set<Cause> {
+        if recipe.isWrong { return [.wrong("the file's digest is wrong")] }
+        if recipe.isBad || recipe.size == file.size && recipe.content == file.content { return [] }
+        return [.wrong("its recipe is another file's")]
+    }
+
+    private func chunk(_ digest: Digest, length: UInt64, _ found: (UInt32) -> Void) -> Cause? {
+        if let place = objects.table.find(digest) {
+            guard UInt64(place.length) == length else {
+                return .wrong("chunk \(digest.text) has another length than \(length)")
+            }
+            found(place.number)
+            return nil
+        }
+        return lost(digest).first
+    }
+
+    /// Why there is no copy that can be read.
+    func lost(_ digest: Digest, _ error: DFSError? = nil) -> Set<Cause> {
+        let places = objects.table.places(of: digest)
+        if places.isEmpty { return [.nowhere(digest)] }
+        let damaged = places.filter(\.isDamaged)
+        if damaged.count < places.count, let error {
+            return [.wrong(error.what + (error.cause.map { ": \($0)" } ?? ""))]
+        }
+        return Set(damaged.map { .pack($0.number) })
+    }
+
+    private func file(_ address: ObjectAddress) {
+        do throws(DFSError) {
+            let recipe = try objects.recipe(address)
+            var hasher = Hasher256()
+            for chunk in recipe.chunks {
+                let bytes = try objects.object(chunk.id.digest, "a chunk")
+                bytes.withUnsafeBytes { hasher.update($0) }
+            }
+            if hasher.finish() != recipe.content.digest { facts.markWrong(recipe: address) }
+        } catch { facts.markWrong(recipe: address) }
+    }
+
+    // MARK: Directories of several nodes
+
+    private func content(_ address: ObjectAddress) {
         var hasher = Hasher256()
-        for chunk in recipe.chunks {
-            let bytes = try repository.objects.chunk(chunk.id)
-            bytes.withUnsafeBytes { hasher.update($0) }
-        }
-        if hasher.finish() == recipe.content.digest { return true }
-        problem(place, "the file's digest is wrong")
-        return false
+        ContentDigest.directoryPrefix.withUnsafeBytes { hasher.update($0) }
+        guard hash(address, into: &hasher) else { return }
+        facts.set(ContentDigest(hasher.finish()), for: address)
     }
 
-    private mutating func chunk(_ digest: Digest, length: UInt64, _ place: String) throws(DFSError) -> Int? {
-        if damaged.contains(digest) {
-            note(digest, place)
-            return nil
+    /// `false` when something of it cannot be read, or does not fit together.
+    private func hash(_ address: ObjectAddress, into hasher: inout Hasher256) -> Bool {
+        guard let known = facts.node(address), let node = try? objects.node(address) else { return false }
+        guard node.level > 0 else {
+            let text = lines[address] ?? Self.lines(of: node)
+            text.withUnsafeBytes { hasher.update($0) }
+            return true
         }
-        guard let found = try self.place(of: digest) else {
-            problem(place, "chunk \(digest.text) is in no pack")
-            return nil
+        for i in 0..<node.count {
+            let child = node.child(i)
+            guard let below = facts.node(child.address) else { return false }
+            let isAsSaid =
+                below.level == known.level - 1 && below.files == child.files && below.size == child.size
+                && (below.firstName.isEmpty || below.firstName == child.firstName)
+            guard below.isBad || isAsSaid else {
+                facts.markBad(address)
+                return false
+            }
+            guard hash(child.address, into: &hasher) else { return false }
         }
-        guard UInt64(found.length) == length else {
-            problem(place, "chunk \(digest.text) has another length than \(length)")
-            return nil
-        }
-        return found.pack
+        return true
     }
 
-    private mutating func place(of digest: Digest) throws(DFSError) -> Place? {
-        if let known = places[digest] { return known }
-        guard let found = try repository.objects.find(digest) else { return nil }
-        objects += 1
-        let place = Place(pack: number(of: found.pack), length: found.item.length)
-        places[digest] = place
-        return place
-    }
-
-    // MARK: Coverage
-
-    /// Says what of a tree lies in none of `packs`. The same bytes may be in several packs: what was found elsewhere may
-    /// be here too.
-    private mutating func coverage(_ root: TreeEntry, _ name: String, _ packs: Set<PackID>) throws(DFSError) {
-        let allowed = Set(packs.map { number(of: $0) })
-        var missing = [Digest: String]()
-        try elsewhere(root, name, allowed, &missing)
-        for pack in packs {
-            let table = try repository.objects.readIndex(pack)
-            missing = missing.filter { table.find($0.key) == nil }
-            if missing.isEmpty { return }
-        }
-        guard let first = missing.min(by: { $0.value < $1.value }) else { return }
-        problems.append(
-            Checker.Problem(
-                what: "\(name): \(missing.count) of its objects are in no pack that its entry names, such as "
-                    + "\(first.key.text) of \(first.value)", affects: [name]))
-    }
-
-    private func elsewhere(
-        _ entry: TreeEntry, _ place: String, _ allowed: Set<Int>, _ missing: inout [Digest: String]
-    ) throws(DFSError) {
-        func require(_ digest: Digest) {
-            if let found = places[digest], !allowed.contains(found.pack) { missing[digest] = place }
-        }
-        guard let address = entry.address else {
-            if entry.kind == .file { require(entry.content.digest) }
-            return
-        }
-        require(address.digest)
-        guard entry.kind == .directory else {
-            for chunk in try repository.reader.recipe(address, of: entry).chunks { require(chunk.id.digest) }
-            return
-        }
-        if let uses = visited[address]?.uses, uses.isSubset(of: allowed) { return }
-        for node in try repository.reader.nodes(of: address) { require(node.digest) }
-        for child in try repository.reader.entries(of: address) {
-            try elsewhere(child, place + "/" + NameText.display(child.name), allowed, &missing)
-        }
+    private static func lines(of node: TreeNode) -> [UInt8] {
+        var text = [UInt8]()
+        for i in 0..<node.count { node.entry(i).appendLine(to: &text) }
+        return text
     }
 }

@@ -25,6 +25,9 @@ package final class TreeReader: Sendable {
         return node
     }
 
+    /// Whether the node was read and is kept.
+    package func holds(_ address: ObjectAddress) -> Bool { nodes[address] != nil }
+
     // MARK: Directories
 
     /// Calls `body` with the entries of a directory in order of their names until it returns `false`.
@@ -90,20 +93,23 @@ package final class TreeReader: Sendable {
     package func entry(named name: [UInt8], in directory: ObjectAddress) throws(DFSError) -> TreeEntry? {
         var node = try node(directory)
         while node.level > 0 {
-            var i = node.lowerBound(name)
-            if i == node.count || Array(node.name(i)) != name { i -= 1 }
-            guard i >= 0 else { return nil }
-            node = try self.node(try checkedChild(node, i).address)
+            guard let child = node.child(holding: name) else { return nil }
+            node = try checked(try self.node(child), child, below: node)
         }
-        let i = node.lowerBound(name)
-        return i < node.count && Array(node.name(i)) == name ? node.entry(i) : nil
+        return node.entry(named: name)
     }
 
     /// A child whose level is one below its parent's: crafted nodes cannot make a cycle.
     private func checkedChild(_ node: TreeNode, _ i: Int) throws(DFSError) -> TreeNode.Child {
         let child = node.child(i)
-        guard try self.node(child.address).level == node.level - 1 else {
-            throw DFSError(.corrupt, "tree node \(child.address) has the wrong level", hint: "dfs verify")
+        _ = try checked(try self.node(child.address), child.address, below: node)
+        return child
+    }
+
+    private func checked(_ child: TreeNode, _ address: ObjectAddress, below node: TreeNode) throws(DFSError) -> TreeNode
+    {
+        guard child.level == node.level - 1 else {
+            throw DFSError(.corrupt, "tree node \(address) has the wrong level", hint: "dfs verify")
         }
         return child
     }

@@ -7,7 +7,21 @@ import Synchronization
 /// Checks packs against their tables.
 package final class PackChecker: Sendable {
     package struct Finding: Sendable {
+        package enum Kind: Sendable {
+            /// The table cannot be used: nothing is known of what the pack holds.
+            case table
+            /// There is a table, but no pack.
+            case missing
+            /// The pack ends before or after its table says.
+            case length
+            /// Items are not what their digests say.
+            case items
+            /// Only what no item covers is wrong.
+            case padding
+        }
+
         package let pack: PackID
+        package let kind: Kind
         package let what: String
         /// The digests that cannot be read; empty when only padding is wrong.
         package let damaged: [Digest]
@@ -15,12 +29,23 @@ package final class PackChecker: Sendable {
 
     private let store: ObjectStore
     private let findings = Mutex<[Finding]>([])
+    /// Tables that were checked, for reading the packs next; as many as fit.
+    private let tables = BoundedCache<PackID, PackIndex>(limit: 128 << 20)
+    /// What the tables list.
+    package let table: ObjectTable
+    /// Bytes of packs that were read.
     package let bytes: Counter
-    package let packs = Counter()
+    /// Bytes of packs whose tables were read.
+    package let expected: Counter
 
-    package init(store: ObjectStore, bytes: Counter = Counter()) {
+    package init(
+        store: ObjectStore, table: ObjectTable = ObjectTable(), bytes: Counter = Counter(),
+        expected: Counter = Counter()
+    ) {
         self.store = store
+        self.table = table
         self.bytes = bytes
+        self.expected = expected
     }
 
     /// Checks that each pack has a sound table and the length it says; with `data`, also every byte; with `gaps`, what
@@ -28,73 +53,120 @@ package final class PackChecker: Sendable {
     package func check(
         _ ids: [PackID], data: Bool, gaps: Bool = false, threads: Int
     ) throws(DFSError) -> [Finding] {
+        try checkTables(ids, threads: threads)
+        if data || gaps { try checkBytes(ids, items: data, threads: threads) }
+        return takeFindings()
+    }
+
+    /// What was found since the last call, in order of packs.
+    package func takeFindings() -> [Finding] {
+        findings.withLock { findings in
+            defer { findings = [] }
+            return findings.sorted { $0.pack < $1.pack }
+        }
+    }
+
+    private func report(_ pack: PackID, _ kind: Finding.Kind, _ what: String, _ damaged: [Digest]) {
+        findings.withLock { $0.append(Finding(pack: pack, kind: kind, what: what, damaged: damaged)) }
+    }
+
+    // MARK: Tables
+
+    /// Takes the tables of packs into `table`, and looks at the packs' lengths.
+    package func checkTables(_ ids: [PackID], threads: Int) throws(DFSError) {
         let stack = WorkStack<PackID>()
+        // The first is taken first, so that numbers of packs follow the order of `ids` where one thread works.
         stack.push(ids.reversed())
-        try stack.run(threads: threads) { _, id throws(DFSError) in
-            self.check(id, data: data, gaps: gaps)
-            self.packs.increment()
-        }
-        return findings.withLock { $0 }.sorted { $0.pack < $1.pack }
+        try stack.run(threads: threads) { _, id throws(DFSError) in self.checkTable(id) }
     }
 
-    private func report(_ pack: PackID, _ what: String, _ damaged: [Digest]) {
-        findings.withLock { $0.append(Finding(pack: pack, what: what, damaged: damaged)) }
-    }
-
-    private func check(_ id: PackID, data: Bool, gaps: Bool) {
+    private func checkTable(_ id: PackID) {
         let index: PackIndex
-        do { index = try store.readIndex(id) } catch {
-            return report(id, "\(error.what): \(error.cause ?? "")", [])
-        }
-        let all = (0..<index.count).map { index[$0].digest }
-        let key = PackIndex.packKey(id)
-        let length: UInt64?
-        do { length = try store.backend.length(of: key) } catch {
-            return report(id, "\(key): \(error.cause ?? error.what)", all)
-        }
-        guard let length else { return report(id, "\(key) is missing", all) }
-        if length != index.packLength {
-            report(id, "\(key) has \(length) bytes, its table says \(index.packLength)", data ? [] : all)
-        }
-        if data || gaps { checkBytes(id, index, min(length, index.packLength), items: data) }
-    }
-
-    private func checkBytes(_ id: PackID, _ index: PackIndex, _ length: UInt64, items readsItems: Bool) {
-        let items = (0..<index.count).map { index[$0] }.sorted { $0.offset < $1.offset }
-        let key = PackIndex.packKey(id)
-        var damaged = [Digest](), end: UInt64 = 0, first: String?
-        var dirtyGap: UInt64?
         do {
-            let pack = try store.open(id)
-            for item in items {
-                if item.offset > end, try !isZero(pack, end..<item.offset) { dirtyGap = dirtyGap ?? end }
-                end = max(end, item.offset + UInt64(item.storedLength))
-                guard readsItems else { continue }
-                do {
-                    _ = try store.read(item, of: id)
-                } catch {
-                    damaged.append(item.digest)
-                    first = first ?? error.cause ?? error.what
-                }
-                bytes.increment(by: Int(item.storedLength))
-            }
-            if end < length, try !isZero(pack, end..<length) { dirtyGap = dirtyGap ?? end }
+            index = try store.readIndex(id)
+            tables.insert(index, for: id, cost: index.bytes.count)
         } catch {
-            return report(id, "\(key): \(error.cause ?? error.what)", items.map(\.digest))
+            return report(id, .table, error.what + (error.cause.map { ": \($0)" } ?? ""), [])
         }
-        if let first { report(id, "\(key): \(damaged.count) of \(items.count) items are damaged: \(first)", damaged) }
-        if let dirtyGap { report(id, "\(key): bytes that should be zero are not, near byte \(dirtyGap)", []) }
+        let key = PackIndex.packKey(id)
+        var length: UInt64 = 0
+        do {
+            if let found = try store.backend.length(of: key) {
+                length = found
+                if length != index.packLength {
+                    report(
+                        id, .length, "\(key) has \(length) bytes, its table says \(index.packLength)",
+                        Self.digests(index) { Self.end($0) > length })
+                }
+            } else {
+                report(id, .missing, "\(key) is missing", Self.digests(index) { _ in true })
+                return table.add(index) { _ in true }
+            }
+        } catch {
+            report(id, .missing, "\(key): \(error.cause ?? error.what)", Self.digests(index) { _ in true })
+            return table.add(index) { _ in true }
+        }
+        table.add(index) { Self.end($0) > length }
+        expected.increment(by: Int(clamping: min(length, index.packLength)))
     }
 
-    private func isZero(_ pack: any BackendObject, _ range: Range<UInt64>) throws(DFSError) -> Bool {
-        var at = range.lowerBound
-        let buffer = Buffer(count: 1 << 16)
-        while at < range.upperBound {
-            let count = Int(min(UInt64(1 << 16), range.upperBound - at))
-            try pack.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer.raw[..<count]), at: at)
-            if buffer.bytes(count).contains(where: { $0 != 0 }) { return false }
-            at += UInt64(count)
+    private static func end(_ item: PackItem) -> UInt64 { item.offset + UInt64(item.storedLength) }
+
+    private static func digests(_ index: PackIndex, _ condition: (PackItem) -> Bool) -> [Digest] {
+        (0..<index.count).map { index[$0] }.filter(condition).map(\.digest)
+    }
+
+    // MARK: Bytes
+
+    private enum Job: Sendable {
+        case pack(PackID)
+        case range(PackScan, Range<Int>)
+    }
+
+    /// Reads the packs; with `items`, every byte of them, else only what no item covers. Packs without a sound table are
+    /// passed over.
+    package func checkBytes(_ ids: [PackID], items readsItems: Bool, threads: Int) throws(DFSError) {
+        let scratches = (0..<max(1, threads)).map { _ in PackScan.Scratch() }
+        let stack = WorkStack<Job>()
+        stack.push(ids.reversed().map { .pack($0) })
+        try stack.run(threads: threads) { thread, job throws(DFSError) in
+            switch job {
+            case .pack(let id):
+                guard let scan = self.scan(id, items: readsItems) else { return }
+                // A large pack is work for several threads.
+                stack.push(scan.ranges().reversed().map { .range(scan, $0) })
+            case .range(let scan, let range):
+                if scan.check(range, scratches[thread], self.bytes) { self.report(scan) }
+            }
         }
-        return true
+    }
+
+    private func scan(_ id: PackID, items readsItems: Bool) -> PackScan? {
+        guard let index = try? tables[id] ?? store.readIndex(id) else { return nil }
+        let key = PackIndex.packKey(id)
+        do {
+            guard let length = try store.backend.length(of: key) else { return nil }
+            return PackScan(
+                store: store, object: try store.open(id), index: index, length: min(length, index.packLength),
+                readsItems: readsItems)
+        } catch {
+            report(id, .missing, "\(key): \(error.cause ?? error.what)", Self.digests(index) { _ in true })
+            for i in 0..<index.count { table.markDamaged(index[i].digest, in: id) }
+            return nil
+        }
+    }
+
+    private func report(_ scan: PackScan) {
+        let found = scan.found
+        let id = scan.index.id, key = PackIndex.packKey(id)
+        for digest in found.damaged { table.markDamaged(digest, in: id) }
+        if let cause = found.cause {
+            report(
+                id, .items, "\(key): \(found.damaged.count) of \(scan.index.count) items are damaged: \(cause)",
+                found.damaged)
+        }
+        if let gap = found.dirtyGap {
+            report(id, .padding, "\(key): bytes that should be zero are not, near byte \(gap)", [])
+        }
     }
 }

@@ -14,7 +14,6 @@ package struct TreeNode: Sendable {
     private let offsets: [UInt32]
 
     static let headerLength = 32
-    private static let maximumTotal: UInt64 = 1 << 62
 
     package var count: Int { offsets.count }
 
@@ -43,130 +42,107 @@ package struct TreeNode: Sendable {
         }
         var offsets = [UInt32]()
         offsets.reserveCapacity(Int(count))
-        var previous = 0..<0
-        var sums = (files: UInt64(0), size: UInt64(0))
-        for _ in 0..<count {
-            offsets.append(UInt32(r.position))
-            let item = level == 0 ? try checkLeafItem(&r) : try checkInnerItem(&r)
-            guard ByteOrder.precedes(bytes, previous, item.name.indices) else {
-                throw r.problem("names out of order")
-            }
-            previous = item.name.indices
-            let f = sums.files.addingReportingOverflow(item.files), s = sums.size.addingReportingOverflow(item.size)
-            // Sums are of numbers that fit a signed integer, so later arithmetic on them cannot trap.
-            guard !f.overflow, !s.overflow, f.partialValue <= maximumTotal, s.partialValue <= maximumTotal else {
-                throw r.problem("counts overflow")
-            }
-            sums = (f.partialValue, s.partialValue)
+        var scan = TreeNodeScan(level: level)
+        var problem = bytes.withUnsafeBytes { raw in
+            scan.items(Int(count), from: headerLength, of: raw) { offsets.append(UInt32(truncatingIfNeeded: $0)) }
         }
-        guard r.remaining == 0 else { throw r.problem("bytes after the last item") }
-        guard sums.files == files, sums.size == size else { throw r.problem("totals do not add up") }
+        if problem == nil, scan.position != bytes.count { problem = "bytes after the last item" }
+        if problem == nil, scan.files != files || scan.size != size { problem = "totals do not add up" }
+        if let problem {
+            throw DFSError(.corrupt, "malformed tree node", cause: "\(problem) at byte \(scan.position)")
+        }
         return TreeNode(bytes: bytes, level: level, files: files, size: size, offsets: offsets)
-    }
-
-    private static func checkLeafItem(
-        _ r: inout BinaryReader
-    ) throws(DFSError) -> (name: ArraySlice<UInt8>, files: UInt64, size: UInt64) {
-        guard let kind = TreeEntry.Kind(rawValue: try r.integer(UInt8.self)) else { throw r.problem("unknown kind") }
-        let flags = try r.integer(UInt8.self)
-        let mode = try r.integer(UInt16.self)
-        let nameLength = Int(try r.integer(UInt16.self))
-        let targetLength = Int(try r.integer(UInt16.self))
-        _ = try r.integer(Int64.self)
-        let nanoseconds = try r.integer(UInt32.self)
-        try r.expect([0, 0, 0, 0], "reserved bytes set")
-        let size = try r.integer(UInt64.self)
-        let files = try r.integer(UInt64.self)
-        _ = try r.digest()
-        guard flags <= 1, mode <= 0o777, nanoseconds < 1_000_000_000 else { throw r.problem("field out of range") }
-        if flags == 1 { _ = try r.digest() }
-        let name = try r.take(nameLength)
-        guard TreeEntry.isValid(name: name) else { throw r.problem("forbidden name") }
-        let target = try r.take(targetLength)
-        switch kind {
-        case .file:
-            guard targetLength == 0, files == 0 else { throw r.problem("file with a target") }
-            return (name, 1, size)
-        case .directory:
-            guard targetLength == 0, flags == 1 else { throw r.problem("directory without an address") }
-            return (name, files, size)
-        case .symlink:
-            guard (1...4095).contains(targetLength), flags == 0, size == UInt64(targetLength), !target.contains(0),
-                files == 0, mode == 0o777
-            else { throw r.problem("bad symlink") }
-            return (name, 1, 0)
-        }
-    }
-
-    private static func checkInnerItem(
-        _ r: inout BinaryReader
-    ) throws(DFSError) -> (name: ArraySlice<UInt8>, files: UInt64, size: UInt64) {
-        let nameLength = Int(try r.integer(UInt16.self))
-        try r.expect([0, 0], "reserved bytes set")
-        guard try r.integer(UInt32.self) > 0 else { throw r.problem("empty child") }
-        let files = try r.integer(UInt64.self)
-        let size = try r.integer(UInt64.self)
-        _ = try r.digest()
-        let name = try r.take(nameLength)
-        guard TreeEntry.isValid(name: name) else { throw r.problem("forbidden name") }
-        return (name, files, size)
     }
 
     // MARK: Access after decoding
 
-    private func fixed<T: FixedWidthInteger>(_ type: T.Type, _ offset: Int) -> T {
-        bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
-    }
-
-    private func digest(_ offset: Int) -> Digest { bytes.withUnsafeBytes { Digest(loading: $0, at: offset) } }
-
     /// The name of item `index`.
     package func name(_ index: Int) -> ArraySlice<UInt8> {
         let o = Int(offsets[index])
-        if level > 0 {
-            return bytes[o + 56..<o + 56 + Int(fixed(UInt16.self, o))]
+        let (start, length) = bytes.withUnsafeBytes { raw in
+            level > 0
+                ? (o + 56, Int(raw.integer(UInt16.self, o)))
+                : (o + 72 + (raw[o + 1] == 1 ? 32 : 0), Int(raw.integer(UInt16.self, o + 4)))
         }
-        let start = o + 72 + (bytes[o + 1] == 1 ? 32 : 0)
-        return bytes[start..<start + Int(fixed(UInt16.self, o + 4))]
+        return bytes[start..<start + length]
+    }
+
+    /// Whether the items are the same bytes. Both are in leaves.
+    package func hasSame(_ index: Int, as other: TreeNode, _ otherIndex: Int) -> Bool {
+        let a = range(of: index), b = other.range(of: otherIndex)
+        guard a.count == b.count else { return false }
+        return bytes.withUnsafeBytes { x in
+            other.bytes.withUnsafeBytes { y in
+                memcmp(x.baseAddress! + a.lowerBound, y.baseAddress! + b.lowerBound, a.count) == 0
+            }
+        }
+    }
+
+    private func range(of index: Int) -> Range<Int> {
+        Int(offsets[index])..<(index + 1 < offsets.count ? Int(offsets[index + 1]) : bytes.count)
     }
 
     /// Entry `index` of a leaf.
     package func entry(_ index: Int) -> TreeEntry {
         let o = Int(offsets[index])
-        let hasAddress = bytes[o + 1] == 1
-        let nameLength = Int(fixed(UInt16.self, o + 4)), targetLength = Int(fixed(UInt16.self, o + 6))
-        let nameStart = o + 72 + (hasAddress ? 32 : 0)
-        return TreeEntry(
-            name: Array(bytes[nameStart..<nameStart + nameLength]),
-            kind: TreeEntry.Kind(rawValue: bytes[o]) ?? .file,
-            mode: fixed(UInt16.self, o + 2),
-            modified: Timestamp(seconds: fixed(Int64.self, o + 8), nanoseconds: fixed(UInt32.self, o + 16)),
-            size: fixed(UInt64.self, o + 24), files: fixed(UInt64.self, o + 32),
-            content: ContentDigest(digest(o + 40)),
-            address: hasAddress ? ObjectAddress(digest(o + 72)) : nil,
-            target: Array(bytes[nameStart + nameLength..<nameStart + nameLength + targetLength]))
+        return bytes.withUnsafeBytes { raw in
+            let hasAddress = raw[o + 1] == 1
+            let nameLength = Int(raw.integer(UInt16.self, o + 4)), targetLength = Int(raw.integer(UInt16.self, o + 6))
+            let nameStart = o + 72 + (hasAddress ? 32 : 0)
+            let nameEnd = nameStart + nameLength
+            return TreeEntry(
+                name: Array(raw[nameStart..<nameEnd]), kind: TreeEntry.Kind(rawValue: raw[o]) ?? .file,
+                mode: raw.integer(UInt16.self, o + 2),
+                modified: Timestamp(
+                    seconds: raw.integer(Int64.self, o + 8), nanoseconds: raw.integer(UInt32.self, o + 16)),
+                size: raw.integer(UInt64.self, o + 24), files: raw.integer(UInt64.self, o + 32),
+                content: ContentDigest(raw.digest(o + 40)),
+                address: hasAddress ? ObjectAddress(raw.digest(o + 72)) : nil,
+                target: Array(raw[nameEnd..<nameEnd + targetLength]))
+        }
     }
 
     /// Whether entry `index` of a leaf has the name, kind, executable bit and content of `entry`.
     package func agrees(_ index: Int, with entry: TreeEntry) -> Bool {
         let o = Int(offsets[index])
-        let nameStart = o + 72 + (bytes[o + 1] == 1 ? 32 : 0)
-        let length = Int(fixed(UInt16.self, o + 4))
-        guard length == entry.name.count, bytes[o] == entry.kind.rawValue, digest(o + 40) == entry.content.digest,
-            entry.kind != .file || (fixed(UInt16.self, o + 2) & 0o100 != 0) == entry.isExecutable
-        else { return false }
-        return bytes.withUnsafeBytes { node in
-            entry.name.withUnsafeBytes { memcmp(node.baseAddress! + nameStart, $0.baseAddress!, length) == 0 }
+        return bytes.withUnsafeBytes { raw in
+            let nameStart = o + 72 + (raw[o + 1] == 1 ? 32 : 0)
+            let length = Int(raw.integer(UInt16.self, o + 4))
+            guard length == entry.name.count, raw[o] == entry.kind.rawValue,
+                raw.digest(o + 40) == entry.content.digest,
+                entry.kind != .file || (raw.integer(UInt16.self, o + 2) & 0o100 != 0) == entry.isExecutable
+            else { return false }
+            return entry.name.withUnsafeBytes { memcmp(raw.baseAddress! + nameStart, $0.baseAddress!, length) == 0 }
         }
     }
 
     /// Child `index` of an inner node.
     package func child(_ index: Int) -> Child {
         let o = Int(offsets[index])
-        return Child(
-            firstName: Array(name(index)), entries: fixed(UInt32.self, o + 4), files: fixed(UInt64.self, o + 8),
-            size: fixed(UInt64.self, o + 16),
-            address: ObjectAddress(digest(o + 24)))
+        let name = Array(name(index))
+        return bytes.withUnsafeBytes { raw in
+            Child(
+                firstName: name, entries: raw.integer(UInt32.self, o + 4), files: raw.integer(UInt64.self, o + 8),
+                size: raw.integer(UInt64.self, o + 16), address: ObjectAddress(raw.digest(o + 24)))
+        }
+    }
+
+    /// The address of child `index` of an inner node.
+    package func address(_ index: Int) -> ObjectAddress {
+        bytes.withUnsafeBytes { ObjectAddress($0.digest(Int(offsets[index]) + 24)) }
+    }
+
+    /// The child of an inner node below which `name` stands if it is there.
+    package func child(holding name: [UInt8]) -> ObjectAddress? {
+        var i = lowerBound(name)
+        if i == count || !self.name(i).elementsEqual(name) { i -= 1 }
+        return i < 0 ? nil : address(i)
+    }
+
+    /// The entry of a leaf with this name.
+    package func entry(named name: [UInt8]) -> TreeEntry? {
+        let i = lowerBound(name)
+        return i < count && self.name(i).elementsEqual(name) ? entry(i) : nil
     }
 
     /// The index of the first item whose name is not below `name`.
@@ -174,7 +150,7 @@ package struct TreeNode: Sendable {
         var low = 0, high = count
         while low < high {
             let middle = (low + high) / 2
-            if self.name(middle).lexicographicallyPrecedes(name) { low = middle + 1 } else { high = middle }
+            if ByteOrder.compare(self.name(middle), name[...]) < 0 { low = middle + 1 } else { high = middle }
         }
         return low
     }

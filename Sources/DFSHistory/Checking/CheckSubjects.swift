@@ -1,0 +1,56 @@
+import DFSLedger
+import DFSModel
+
+/// What a ledger records and how it is called, in the order in which it was recorded.
+struct CheckSubjects {
+    struct Tree: Sendable {
+        let tree: TreeReference
+        let name: String
+        let record: RecordReference
+        fileprivate let sequence: UInt64
+    }
+
+    struct Record: Sendable {
+        let name: String
+        let record: RecordReference
+        fileprivate let sequence: UInt64
+    }
+
+    private(set) var trees = [Tree]()
+    private(set) var records = [Record]()
+    private var names = [UInt64: [String]]()
+
+    init(_ state: LedgerState) {
+        for name in state.datasetNames {
+            for version in state.datasets[name]?.versions ?? RecordList() {
+                add("\(name)@v\(version.number)", version.record, version.mark, [("", version.tree)])
+            }
+        }
+        for name in state.projectNames {
+            for snapshot in state.projects[name]?.snapshots ?? RecordList() {
+                add("code:\(name)@\(snapshot.id)", snapshot.record, snapshot.mark, [("", snapshot.tree)])
+            }
+        }
+        for run in state.runs {
+            add("run:\(run.id)", run.record, run.mark, [])
+            guard let end = run.end else { continue }
+            let parts = [("/outputs", end.outputs), ("/work", end.work), ("/logs", end.logs)]
+            add("run:\(run.id)", end.record, end.mark, parts.compactMap { part in part.1.map { (part.0, $0) } })
+        }
+        trees.sort { $0.sequence < $1.sequence }
+        records.sort { $0.sequence < $1.sequence }
+    }
+
+    /// What an entry recorded.
+    func names(ofEntry sequence: UInt64) -> [String] { names[sequence] ?? [] }
+
+    private mutating func add(
+        _ name: String, _ record: RecordReference, _ mark: EntryMark, _ parts: [(String, TreeReference)]
+    ) {
+        names[mark.sequence, default: []].append(name)
+        records.append(Record(name: name, record: record, sequence: mark.sequence))
+        for (part, tree) in parts {
+            trees.append(Tree(tree: tree, name: name + part, record: record, sequence: mark.sequence))
+        }
+    }
+}
