@@ -180,9 +180,6 @@ extension Transaction {
 
     static func isRight(seed: UInt64, _ key: UnsafeRawBufferPointer, _ stored: UnsafeRawBufferPointer) -> Bool {
         guard stored.count >= Checksum.byteCount else { return false }
-        #if DEBUG || DFS_DEFECTS
-            if Defect.skipIndexChecksum.isPlanted { return true }
-        #endif
         let sum = UInt64(littleEndian: stored.loadUnaligned(as: UInt64.self))
         return sum == Checksum.of(seed: seed, key: key, value: content(stored))
     }

@@ -14,8 +14,6 @@
         case ignoreFailedFsync = "ignore-failed-fsync"
         /// Bytes taken from a pack are not compared with their digest.
         case skipHash = "skip-hash"
-        /// Values of the index are not compared with their checksum.
-        case skipIndexChecksum = "skip-index-checksum"
         /// The entry is appended before the metadata pack that it names has its name.
         case entryFirst = "entry-first"
         /// An entry replaces what stands under its number.

@@ -7,7 +7,7 @@ from .loop import unavailable
 # The cheapest scenario that sees each, and what of it.
 DEFECTS = {
     "skip-fsync": (power, None), "skip-directory-fsync": (power, None), "ignore-failed-fsync": (errors, None),
-    "skip-hash": (alterations, ["pack"]), "skip-index-checksum": (alterations, ["data"]),
+    "skip-hash": (alterations, ["pack"]),
     "entry-first": (points, ["commit"]), "replace-entry": (races, None),
 }
 IN_SMALL = ("skip-directory-fsync", "skip-hash", "entry-first")
