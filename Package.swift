@@ -74,7 +74,10 @@ let package = Package(
         // Tests.
         .target(
             name: "DFSTestSupport",
-            dependencies: ["DFSModel", "DFSSystem", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSVirtual"],
+            dependencies: [
+                "DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory",
+                "DFSVirtual",
+            ],
             path: "Tests/DFSTestSupport", swiftSettings: common),
         tests("DFSModelTests", ["DFSModel", "DFSTestSupport"]),
         tests("DFSSystemTests", ["DFSModel", "DFSSystem", "DFSTestSupport"]),
@@ -109,3 +112,11 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzzers of `tools/fuzz`: built only when it asks for them.
+if Context.environment["DFS_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "dfs-fuzz", dependencies: ["DFSModel", "DFSTestSupport"], path: "Tests/Fuzz",
+            swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]))
+}

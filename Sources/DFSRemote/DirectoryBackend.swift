@@ -83,6 +83,12 @@ package struct DirectoryBackend: Backend {
         try file.synchronize()
         let path = path(key)
         if !Files.isDirectory(Files.parent(path)) { try makeFolder(Files.parent(path)) }
+        #if DEBUG || DFS_DEFECTS
+            if Defect.replaceEntry.isPlanted {
+                try file.replace(path)
+                return true
+            }
+        #endif
         do {
             try file.link(as: path)
         } catch {

@@ -63,6 +63,9 @@ package final class DurableFile {
 
     /// Makes what was written durable. After a failure the value is of no further use.
     package func synchronize() throws(DFSError) {
+        #if DEBUG || DFS_DEFECTS
+            if Defect.skipFsync.isPlanted { return }
+        #endif
         try System.call("cannot fsync \(temporaryPath)", fault: "fsync") { fsync(descriptor.raw) }
     }
 

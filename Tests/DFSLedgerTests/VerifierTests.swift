@@ -170,6 +170,15 @@ struct VerifierTests {
         #expect(report.strays == ["ledger/000000000/000000002000.json", "ledger/000000000/note.txt"])
     }
 
+    /// Reads that all fail, whatever they ask for, have no end of their own.
+    @Test func aLedgerThatCannotBeReadHasAnEnd() throws {
+        let folder = Files.parent(fixture.path(1))
+        try Files.removeTree(folder)
+        #expect(symlink(folder, folder) == 0)
+        let report = try verify()
+        #expect(report.entries == 0 && report.problems.map(\.sequence) == [1])
+    }
+
     @Test func entryThatIsAFolderIsAProblem() throws {
         try replace(5, with: nil)
         try Files.makeDirectories(fixture.path(5))

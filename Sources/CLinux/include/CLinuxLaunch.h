@@ -23,7 +23,7 @@ char **clinux_environment(void);
 // The kernel sends SIGKILL to this process when the thread that started it ends.
 int clinux_die_with_parent(void);
 
-// Unblocks all signals and gives SIGPIPE its default action; ignored signals stay ignored (nohup).
+// Unblocks all signals and gives SIGPIPE and SIGXFSZ their default action; ignored signals stay ignored (nohup).
 void clinux_reset_signals(void);
 
 struct clinux_signal {

@@ -16,6 +16,8 @@ package func run(arguments: [String]) -> Int32 {
     }
     // A reader that goes away is an error of the write (EPIPE), not the end of the process.
     signal(SIGPIPE, SIG_IGN)
+    // A limit of file sizes is an error of the call (EFBIG), not an end in the middle of it.
+    signal(SIGXFSZ, SIG_IGN)
     let hooks = CleanupHooks()
     Interruption.install(hooks)
     return Invocation(arguments: Array(arguments.dropFirst()), environment: .current(), hooks: hooks).run()

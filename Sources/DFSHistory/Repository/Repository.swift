@@ -143,7 +143,13 @@ package final class Repository: Sendable {
     package func append(
         by signer: any Signer, _ events: (LedgerState) throws(DFSError) -> [LedgerEvent]?
     ) throws(DFSError) -> LedgerEntry? {
-        try ledger.append(signer: signer, makeEvents: events)
+        #if DEBUG || DFS_DEFECTS
+            let entry = try ledger.append(signer: signer, makeEvents: events)
+            try Defect.catchUp()
+            return entry
+        #else
+            return try ledger.append(signer: signer, makeEvents: events)
+        #endif
     }
 
     // MARK: Pack sets

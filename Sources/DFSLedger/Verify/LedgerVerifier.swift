@@ -30,8 +30,14 @@ package struct LedgerVerifier {
         var sequence: UInt64 = 1
         while true {
             progress(sequence)
-            if walk.look(at: sequence, read(sequence), texts: texts) {
+            let found = read(sequence)
+            if walk.look(at: sequence, found, texts: texts) {
                 sequence += 1
+                guard case .failure = found else { continue }
+                // Where nothing can be read no end would be found: what is listed ends it.
+                if !isListed { standing = try list(&walk.report) }
+                isListed = true
+                if sequence > standing.last ?? 0 { break }
                 continue
             }
             // Absent: the end, unless a later one stands in the folder.

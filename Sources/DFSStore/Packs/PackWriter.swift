@@ -89,8 +89,18 @@ final class PackWriter {
     func finish() throws(DFSError) -> PackIndex {
         try flush()
         let index = PackIndex(kind: kind, nonce: Randomness.bytes(16), packLength: length, items: items)
+        #if DEBUG || DFS_DEFECTS
+            if Defect.entryFirst.isPlanted, kind == .metadata {
+                Defect.postpone { () throws(DFSError) in try self.publish(index) }
+                return index
+            }
+        #endif
+        try publish(index)
+        return index
+    }
+
+    private func publish(_ index: PackIndex) throws(DFSError) {
         try backend.publish(file, as: PackIndex.packKey(index.id))
         try backend.put(PackIndex.indexKey(index.id), index.bytes)
-        return index
     }
 }

@@ -1,0 +1,188 @@
+"""Calls that fail: any errno at any call, once or from then on; short reads and writes; a full disk; no descriptors left."""
+import errno, hashlib, os, pathlib, resource, shutil, signal, subprocess
+from .loop import Loop, unavailable
+from .points import JOB, Stage, count
+from .runner import Tally, run_cases
+from .world import Broken, World, manifest, rng_of
+
+ERRORS = ("EIO", "ENOSPC", "EMFILE", "EDQUOT", "ENOMEM", "EACCES")
+READING = ("export", "verify", "log", "status", "mount")
+WRITING = ("commit", "tag", "run", "take")
+
+
+def run(settings):
+    tally = Tally(settings, "errors")
+    rng = rng_of(settings.seed, "errors")
+    cases = []
+    if not settings.case:
+        stage = Stage(settings, settings.scratch / "errors-count")
+        operations = [*WRITING, *READING] + (["gc", "remove"] if stage.collects else [])
+        calls = {operation: max(1, calls_of(stage, operation)) for operation in operations}
+        # Every failed fsync of a commit: none of them may be followed by success.
+        syncs = range(1, count(stage, "commit", "fsync") + 1)
+        cases = [f"commit:fsync:{n}:EIO" for n in (list(syncs)[::4] if settings.small else syncs)]
+        # A random sample of (operation, call, errno), half of it lasting.
+        number = 40 if settings.small else 400
+        while len(cases) < number:
+            operation = rng.choice(operations)
+            cases.append(f"{operation}:any:{rng.randrange(1, calls[operation] + 1)}{rng.choice(['', '+'])}:{rng.choice(ERRORS)}")
+        cases += [f"{operation}:short:{n}:-" for n in range(2 if settings.small else 20)
+                  for operation in ("commit", "export", "verify", "tag")]
+        cases += [f"{operation}:descriptors:{n}:-" for n in range(3, 40, 9 if settings.small else 2)
+                  for operation in ("commit", "export")]
+        cases += [f"commit:size:{n}:-" for n in (400, 5000, 100_000)]
+        cases += [f"full:{what}:{n}:-" for what in ("blocks", "inodes") for n in range(1 if settings.small else 4)]
+    run_cases(tally, cases, lambda root: runner(settings, root))
+    return tally
+
+
+def calls_of(stage, operation):
+    """How many calls an operation makes, about; the server of a mount is another process."""
+    if operation in READING:
+        low = 1
+        while low < 4096 and read(stage, operation, fault=f"any:{low}:kill").code:
+            low *= 2
+        return low
+    return count(stage, operation)
+
+
+def read(stage, operation, **options):
+    """An operation that changes nothing. What it hands out is right, or it fails."""
+    host, world = stage.host, stage.world
+    world.restore(stage.state)
+    target = world.root / "read"
+    shutil.rmtree(target, ignore_errors=True)
+    if operation == "mount":
+        return mounted(stage, world.root / "mountpoint", **options)
+    words = {"export": ["export", "d@v2", target], "verify": ["verify", "--data"], "log": ["log", "--json"],
+             "status": ["status", "d", stage.source.path]}[operation]
+    answer = host.run(*words, **options)
+    if operation == "export" and answer.code == 0 and manifest(target) != world.kept["d", 2]:
+        raise Broken(f"WRONG BYTES: {answer}")
+    if operation == "log" and answer.code == 0 and sum(row["type"] == "version" for row in answer.rows) != 4:
+        raise Broken(f"versions are missing: {answer}")
+    return answer
+
+
+def mounted(stage, target, **options):
+    """Reads a version through a mount whose server meets the fault: each file is right, or an error."""
+    target.mkdir(exist_ok=True)
+    wanted, failed = stage.world.kept["d", 2], 0
+    try:
+        answer = stage.host.run("mount", target, **options)
+        if answer.code:
+            return answer
+        for name, (kind, digest) in wanted.items():
+            if kind not in ("file", "program"):
+                continue
+            path = os.path.join(os.fsencode(target), b"datasets/d/v2", name)
+            try:
+                data = pathlib.Path(os.fsdecode(path)).read_bytes()
+            except OSError as error:
+                failed += 1
+                if error.errno not in (errno.EIO, errno.ENOTCONN, errno.ENOENT, errno.ECONNABORTED, errno.ENOMEM,
+                                       errno.EMFILE, errno.EACCES, errno.ENOSPC, errno.EDQUOT):
+                    raise Broken(f"mount: {name}: {error}")
+                continue
+            if hashlib.sha256(data).digest() != digest:
+                raise Broken(f"WRONG BYTES: mount, {name}: {len(data)} bytes")
+    finally:
+        stage.host.run("umount", target)
+        while subprocess.run(["umount", "-l", target], capture_output=True).returncode == 0:
+            pass
+        end_servers(stage.world.root)
+    answer.code = 1 if failed else 0
+    return answer
+
+
+def end_servers(root):
+    """Servers of this world that did not end with their mount."""
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if words.startswith(b"dfs\0__serve\0") and b'"' + os.fsencode(root) + b"/" in words:
+            os.kill(int(process.name), signal.SIGKILL)
+
+
+def runner(settings, root):
+    stage = None
+
+    def run(case):
+        nonlocal stage
+        operation, kind, number, name = case.split(":")
+        if operation == "full":
+            return full(settings, root.with_name(root.name + "-full"), kind, rng_of(settings.seed, case))
+        stage = stage or Stage(settings, root)
+        options, what = options_of(settings, kind, number, name)
+        if operation in READING:
+            answer = read(stage, operation, **options)
+        else:
+            answer = stage.finish(operation, stage.start(operation, **options))
+        outcome = "came through" if answer.code == 0 else "refused"
+        if kind == "fsync" and answer.code == 0:
+            raise Broken(f"an fsync failed and it was acknowledged: {answer}")
+        if kind == "short" and answer.code:
+            raise Broken(f"a short count is no error: {answer}")
+        if answer.code and not (answer.error + answer.output).strip():
+            raise Broken(f"no word of why: {answer}")
+        stage.check(operation, fresh=hash(case) % 2)
+        return [f"{what}", outcome]
+    return run
+
+
+def options_of(settings, kind, number, name):
+    if kind == "short":
+        return {"more": {"LD_PRELOAD": str(short_library(settings)), "DFS_SHORT": number}}, "short counts"
+    if kind == "descriptors":
+        return {"limits": [(resource.RLIMIT_NOFILE, int(number))]}, "without descriptors"
+    if kind == "size":
+        return {"limits": [(resource.RLIMIT_FSIZE, int(number))]}, "file size limits"
+    return {"fault": f"{kind}:{number}:{getattr(errno, name)}"}, "failed fsyncs" if kind == "fsync" else "errors"
+
+
+def short_library(settings):
+    library = settings.scratch / "short.so"
+    if not library.exists():
+        new = library.with_suffix(f".{os.getpid()}")
+        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", new, pathlib.Path(__file__).with_name("short.c"), "-ldl"],
+                       check=True)
+        new.rename(library)
+    return library
+
+
+def full(settings, root, what, rng):
+    """Commits until the store's disk has nothing left, then gives some back."""
+    if unavailable():
+        return [f"skipped ({unavailable()})"]
+    disk = Loop(root, 8, ["-N", "144"] if what == "inodes" else [])
+    disk.mount()
+    try:
+        world = World(settings, root / "world", store=disk.place / "store",
+                      caches=disk.place / "caches" if rng.random() < 0.5 else None)
+        host, source = world.host("a"), world.source("d", rng)
+        filler = disk.place / "filler"
+        filler.write_bytes(bytes(1 << 20))
+        spare = [disk.place / f"spare{n}" for n in range(48)]
+        for path in spare:
+            path.touch()
+        host.must("init")
+        for _ in range(40):
+            source.change()
+            source.write("large", rng.randbytes(400_000))
+            answer = world.commit(host, "d", source)
+            if answer.code:
+                break
+        else:
+            raise Broken("the disk never was full")
+        if "hint:" not in answer.error:
+            raise Broken(f"no hint: {answer}")
+        world.check(host, verify=False)
+        for path in [filler, *spare]:
+            path.unlink()
+        world.check(world.host("a"), next_source=world.source("next", rng, large=False))
+        world.check(world.host("fresh"))
+    finally:
+        disk.unmount()
+    return [f"disks without {what}"]

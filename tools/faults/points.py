@@ -1,0 +1,170 @@
+"""A kill at every call that can fail, of everything that writes to a store."""
+import os, re, signal, subprocess
+from .runner import Tally, run_cases
+from .world import Broken, two_versions, rng_of, World
+
+# Calls that change something, for strace: whatever the program or a library of it calls without asking `System.call`.
+CHANGING = ("write,pwrite64,writev,pwritev,fsync,fdatasync,sync_file_range,rename,renameat,renameat2,link,linkat,"
+            "unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate,fallocate,copy_file_range,ioctl,chmod,fchmod,symlinkat,symlink,"
+            "msync,openat").split(",")
+JOB = ("sh", "-c", "echo seen; cat data/d/turn > $DFS_OUTPUTS/o; echo work > w")
+
+
+class Stage:
+    """A history that is put back before each point, and what is done to it."""
+
+    def __init__(self, settings, root):
+        self.world, self.host, self.source = two_versions(settings, root, rng_of(settings.seed, "points"))
+        self.world.record(self.host, "other", self.source)
+        self.project = self.world.root / "sources/project"
+        self.project.mkdir()
+        (self.project / "train.py").write_text("print(1)\n")
+        self.next = self.world.source("next", rng_of(settings.seed, "next"), large=False)
+        self.source.change()
+        self.world.record(self.world.host("b"), "late", self.source)
+        self.source.change()
+        self.state = self.world.save()
+        self.collects = settings.has("gc")
+
+    def operations(self):
+        """`init` needs no history; `take` learns what another host wrote, and commits nothing."""
+        return ["commit", "tag", "run", "init", "untag", "take"] + (["gc", "remove"] if self.collects else [])
+
+    def start(self, operation, **options):
+        world, host = self.world, self.host
+        world.restore(self.state)
+        if operation == "commit":
+            return world.begin(host, "d", self.source, **options)
+        if operation == "init":
+            host.environment["DFS_STORE"] = str(world.root / "fresh")
+            subprocess.run(["rm", "-rf", world.root / "fresh"], check=True)
+            try:
+                return host.start("init", **options)
+            finally:
+                host.environment["DFS_STORE"] = str(world.store)
+        if operation == "gc":
+            world.host("b").must("dataset", "rm", "other", "--reason", "harness")
+            world.kept = {key: kept for key, kept in world.kept.items() if key[0] != "other"}
+        words = {
+            "tag": ["tag", "d@v2", "new"], "untag": ["tag", "--delete", "d@v1", "first"], "take": ["ls", "late"],
+            "run": ["run", "--data", "d", "--", *JOB],
+            "gc": ["gc", "--yes", "--grace", "0"], "remove": ["dataset", "rm", "other@v1", "--reason", "harness"]}
+        return host.start(*words[operation], within=self.project if operation == "run" else None, **options)
+
+    def finish(self, operation, process):
+        answer = self.host.finish(process)
+        if answer.code < 0 and answer.code != -signal.SIGKILL:
+            raise Broken(f"crash: {answer}")
+        world = self.world
+        if operation == "commit":
+            world.acknowledge(process, answer)
+        elif operation == "tag" and answer.code == 0:
+            world.tags["d", "new"] = 2
+        elif operation == "untag":
+            world.tags.pop(("d", "first"))
+        elif operation == "remove":
+            world.kept = {key: kept for key, kept in world.kept.items() if key[0] != "other"}
+        return answer
+
+    def check(self, operation, fresh):
+        """Reopens, by the same host or one that knows nothing."""
+        if operation == "init":
+            other = World(self.world.settings, self.world.root / "second", store=self.world.root / "fresh")
+            host = other.host("a")
+            host.environment.update(self.host.environment, DFS_STORE=str(other.store))
+            answer = host.run("init")
+            if answer.code and "is a store already" not in answer.error:
+                raise Broken(f"what init left cannot be gone on with: {answer}")
+            other.source("next", rng_of(1), large=False)
+            other.record(host, "x", other.source("x", rng_of(2), large=False))
+            other.check(host)
+            return
+        host = self.world.host("fresh" if fresh else "a")
+        if operation == "run":
+            self.settle(host)
+        self.world.check(host, next_source=self.next)
+        if operation in ("gc", "remove"):
+            self.host.must("gc", "--yes", "--grace", "0")
+            self.world.check(self.world.host("late"))
+
+    def settle(self, host):
+        """Whatever died, its run ends: nothing of it runs or is mounted, and the record says so."""
+        self.world.host("a").must("doctor", "--repair")
+        for row in host.must("runs", "--all-users", "--json").rows:
+            if row.get("status") == "running":
+                raise Broken(f"a dead run is still running: {row}")
+
+
+def count(stage, operation, kind="any", least=1):
+    """How many calls of a kind the operation makes: the number of the first that it does not come to."""
+    low, high = least, least
+    while killed(stage, operation, f"{kind}:{high}:kill"):
+        low, high = high, high * 2
+        if high > 1 << 16:
+            raise Broken(f"{operation} does not succeed without a fault")
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if killed(stage, operation, f"{kind}:{middle}:kill") else (low, middle)
+    return high - 1 if high > least else 0
+
+
+def killed(stage, operation, fault):
+    return stage.host.finish(stage.start(operation, fault=fault)).code != 0
+
+
+def traced(stage, operation, call):
+    """How many times strace sees a call in the operation."""
+    path = stage.world.root / "trace"
+    stage.finish(operation, stage.start(operation, prefix=["strace", "-f", "-qq", "-o", str(path), "-e", f"trace={call}"]))
+    return len(re.findall(rf"\b{call}\(", path.read_text()))
+
+
+def run(settings):
+    tally = Tally(settings, "points")
+    stage = Stage(settings, settings.scratch / "points-count")
+    share = {"commit": 12, "run": 400, "init": 20, "untag": 25, "tag": 20, "take": 20, "gc": 20, "remove": 25} if settings.small else {}
+    cases = []
+    for operation in [] if settings.case else stage.operations():
+        if settings.only and operation not in settings.only:
+            continue
+        last = count(stage, operation)
+        # Threads change the order, and what they find the number: some more than were counted.
+        chosen = range(1 + settings.seed % share.get(operation, 1), last + 5, share.get(operation, 1))
+        cases += [f"{operation}:any:{number}" for number in chosen]
+        tally.add(f"calls of {operation}", last)
+    if not settings.case and (not settings.only or "funnel" in settings.only):
+        for operation in ("commit",) if settings.small else ("commit", "tag"):
+            cases += funnel(stage, operation, tally, 15 if settings.small else 1, settings.seed)
+    run_cases(tally, cases, lambda root: runner(Stage(settings, root)))
+    return tally
+
+
+def funnel(stage, operation, tally, step, seed):
+    """Points by strace; and the calls that make things durable are counted twice: what `System.call` does not see could not
+    be failed by any other scenario."""
+    cases = []
+    for call in CHANGING:
+        number = traced(stage, operation, call)
+        if call != "openat":
+            # How often a lock is waited for, or a folder found, differs: some more than were counted.
+            cases += [f"{operation}:{call}:{n}" for n in range(1 + seed % step, number + 1, step)]
+        for kind in {"fsync": ["fsync"], "link": ["link"], "renameat2": ["rename"]}.get(call, ()):
+            known = count(stage, operation, kind)
+            if known != number:
+                tally.fail(f"{operation}:{call}", f"strace sees {number} calls of {call}, the funnel {known} of {kind}")
+    return cases
+
+
+def runner(stage):
+    def run(case):
+        operation, kind, number = case.split(":")
+        if kind == "any":
+            process = stage.start(operation, fault=f"any:{number}:kill")
+        else:
+            process = stage.start(operation, prefix=[
+                "strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={kind}", "-e",
+                f"inject={kind}:signal=KILL:when={number}"])
+        answer = stage.finish(operation, process)
+        stage.check(operation, fresh=int(number) % 2)
+        return ["kills" if answer.code else "came through"]
+    return run
