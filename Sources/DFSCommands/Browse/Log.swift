@@ -25,12 +25,16 @@ struct Log: DFSCommand {
         }
         switch try context.reference(name, resolver.state) {
         case .dataset(let dataset, let selector, let inner):
-            let start = try resolver.version(dataset, selector)
+            let start = try Self.start(resolver, dataset, selector)
             let versions = (resolver.state.datasets[dataset]?.versions ?? []).prefix(start.number).reversed()
             let below = try path.map { text throws(DFSError) in try Self.components(text) } ?? inner
-            let kept = try below.isEmpty ? Array(versions) : changes(Array(versions), below, dataset, repository)
-            let tags = resolver.state.datasets[dataset]?.tags ?? [:]
-            try print(kept.map { LogItem(dataset: dataset, version: $0, tags: tags) }, repository, context)
+            let known = resolver.state.datasets[dataset]
+            let standing = versions.filter { known?.removal(of: $0.number) == nil }
+            let kept = try below.isEmpty ? Array(versions) : changes(standing, below, dataset, repository)
+            let tags = known?.tags ?? [:]
+            try print(
+                kept.map { LogItem(dataset: dataset, version: $0, tags: tags, removal: known?.removal(of: $0.number)) },
+                repository, context)
         case .code(let project, let selector, _):
             let last = try resolver.snapshot(project, selector)
             let snapshots = (resolver.state.projects[project]?.snapshots ?? []).filter { $0.sequence <= last.sequence }
@@ -40,6 +44,17 @@ struct Log: DFSCommand {
             try print(LogItem.ofRun(run), repository, context)
         }
         return .done
+    }
+
+    /// A dataset's log goes on where all its versions are removed.
+    private static func start(
+        _ resolver: Resolver, _ dataset: String, _ selector: Reference.Selector
+    ) throws(DFSError) -> VersionRecord {
+        if selector == .latest, let known = resolver.state.datasets[dataset], let last = known.version(known.lastNumber)
+        {
+            return last
+        }
+        return try resolver.anyVersion(dataset, selector)
     }
 
     private static func components(_ text: String) throws(DFSError) -> [[UInt8]] {
@@ -78,7 +93,9 @@ struct Log: DFSCommand {
         var items = [LogItem]()
         for (name, dataset) in state.datasets {
             let tags = dataset.tags
-            items += dataset.versions.map { LogItem(dataset: name, version: $0, tags: tags) }
+            items += dataset.versions.map {
+                LogItem(dataset: name, version: $0, tags: tags, removal: dataset.removal(of: $0.number))
+            }
         }
         for (name, project) in state.projects {
             items += project.snapshots.map { LogItem(project: name, snapshot: $0) }
@@ -92,7 +109,8 @@ struct Log: DFSCommand {
         for item in items {
             // A text may have been removed; the entry still counts.
             let fields = (try? repository.text(item.text)) ?? [:]
-            try list.add(LogRow(item: item, fields: fields))
+            let reason = item.removal.map { (try? repository.text($0.text))?["reason"]?.string ?? "" }
+            try list.add(LogRow(item: item, fields: fields, reason: reason))
         }
         try list.finish(whenEmpty: "nothing was recorded yet")
     }
@@ -111,8 +129,10 @@ private struct LogItem: Sendable {
     /// Of things that one entry recorded.
     let order: Int
     let facts: [String: JSONValue]
+    let removal: VersionRemoval?
 
-    init(dataset: String, version: VersionRecord, tags: [String: Int]) {
+    init(dataset: String, version: VersionRecord, tags: [String: Int], removal: VersionRemoval?) {
+        self.removal = removal
         kind = "version"
         reference = "\(dataset)@v\(version.number)"
         tree = version.tree
@@ -134,6 +154,7 @@ private struct LogItem: Sendable {
         outcome = nil
         order = 0
         facts = ["project": .string(project), "snapshot": .string(snapshot.id)]
+        removal = nil
     }
 
     private init(_ run: RunRecord, _ end: RunEnd?) {
@@ -146,6 +167,7 @@ private struct LogItem: Sendable {
         outcome = end?.outcome.rawValue ?? "started"
         order = end == nil ? 1 : 2
         facts = ["run": .string(run.id.description), "name": .string(RunName.of(run.id))]
+        removal = nil
     }
 
     /// Newest first.
@@ -163,6 +185,8 @@ private struct LogRow: Row {
 
     let item: LogItem
     let fields: [String: JSONValue]
+    /// Why it was removed; `nil`: it was not.
+    let reason: String?
 
     var json: [String: JSONValue] {
         var members = item.facts
@@ -180,11 +204,17 @@ private struct LogRow: Row {
         if let outcome = item.outcome { members["status"] = .string(outcome) }
         if !fields.isEmpty { members["text"] = .object(fields) }
         if let message = fields["message"] { members["message"] = message }
+        if let removal = item.removal {
+            members["removed"] = [
+                "time": .string(removal.time.description), "key": .string(removal.key.text),
+                "entry": .integer(Int64(clamping: removal.sequence)), "reason": .string(reason ?? ""),
+            ]
+        }
         return members
     }
 
     var cells: [Cell] {
-        let message = fields["message"]?.string ?? item.outcome ?? ""
+        let message = reason.map { "removed: " + $0 } ?? fields["message"]?.string ?? item.outcome ?? ""
         return [
             .time(item.mark.time), .text(item.reference, .strong), item.tree.map { .number($0.files) } ?? .text(""),
             item.tree.map { .size($0.bytes) } ?? .text(""), .text(item.tags.joined(separator: " "), .accent),

@@ -44,15 +44,15 @@ package final class Checker: Sendable {
     package func run(data: Bool, files: Bool = false) throws(DFSError) -> Report {
         var report = Report()
         // This host may never have seen these packs; texts are looked for in them while the ledger is read.
-        learn(try EventList(backend: repository.backend).packs)
+        learn(try EventList(backend: repository.backend).standingPacks)
         let state = try ledger(&report)
         var packs = Set<PackID>()
         for set in state.packSets {
             do {
-                packs.formUnion(try packSet(set))
+                packs.formUnion(try packSet(set, state))
             } catch {
                 report.problems.append(problem(error, "entry \(set.sequence)"))
-                packs.insert(set.pack)
+                packs.formUnion(state.condemnations.standing([set.pack]))
             }
         }
         report.packs = packs.count
@@ -62,14 +62,14 @@ package final class Checker: Sendable {
         var trees = TreeCheck(
             repository: repository, damaged: Set(findings.flatMap(\.damaged)), files: files)
         for subject in subjects(state) {
-            trees.check(subject.tree, subject.name, packs: try? repository.packs(of: subject.record))
+            trees.check(subject.tree, subject.name, packs: try? repository.packs(of: subject.record, in: state))
         }
         report.objects = trees.objects
         for finding in findings {
             report.problems.append(Problem(what: finding.what, affects: trees.affected(by: finding.damaged)))
         }
         report.problems += trees.problems
-        report.unreferenced = try unreferenced(packs)
+        report.unreferenced = try unreferenced(packs, state)
         return report
     }
 
@@ -99,10 +99,10 @@ package final class Checker: Sendable {
     }
 
     /// Reads a pack set without trusting what was read of it before.
-    private func packSet(_ mark: PackSetMark) throws(DFSError) -> Set<PackID> {
-        try repository.objects.learn([mark.pack])
+    private func packSet(_ mark: PackSetMark, _ state: LedgerState) throws(DFSError) -> Set<PackID> {
+        try repository.objects.learn(state.condemnations.standing([mark.pack]).sorted())
         let set = try PackSet.decode(try repository.objects.object(mark.packs, what: "a pack set"))
-        return Set(set.added).union([mark.pack])
+        return state.condemnations.standing(set.added + [mark.pack])
     }
 
     private typealias Subject = (tree: TreeReference, name: String, record: RecordReference)
@@ -110,7 +110,7 @@ package final class Checker: Sendable {
     private func subjects(_ state: LedgerState) -> [Subject] {
         var out = [Subject]()
         for name in state.datasetNames {
-            for version in state.datasets[name]?.versions ?? [] {
+            for version in state.datasets[name]?.versions ?? [] where state.keeps(version, of: name) {
                 out.append((version.tree, "\(name)@v\(version.number)", version.record))
             }
         }
@@ -128,9 +128,10 @@ package final class Checker: Sendable {
         return out
     }
 
-    private func unreferenced(_ packs: Set<PackID>) throws(DFSError) -> Int {
+    private func unreferenced(_ packs: Set<PackID>, _ state: LedgerState) throws(DFSError) -> Int {
         let keys = try repository.backend.list("packs/").filter { $0.hasSuffix(".idx") }
-        let known = Set(packs.map { PackIndex.indexKey($0) })
+        let condemned = state.condemnations.all.flatMap(\.packs)
+        let known = Set((packs + condemned).map { PackIndex.indexKey($0) })
         return keys.count { !known.contains($0) }
     }
 

@@ -25,7 +25,7 @@ package final class Repository: Sendable {
     package var id: StoreID { description.store }
 
     /// Changes when what this program keeps in the index changes its form.
-    private static let indexSchema = "2"
+    private static let indexSchema = "3"
     private static let tables = ObjectStore.indexTables + [StatCache.table, "state"]
 
     private init(
@@ -155,13 +155,13 @@ package final class Repository: Sendable {
         }
         let from = learned?.sequence ?? 0
         guard from < state.head.sequence else { return }
-        var isWhole = true
+        var isWhole = try heed(state.condemnations, after: from)
         for mark in state.packSets where mark.sequence > from {
             do throws(DFSError) {
-                try objects.learn([mark.pack])
+                try objects.learn(state.condemnations.standing([mark.pack]).sorted())
                 let set = try PackSet.decode(
                     try objects.object(mark.packs, what: "the pack set of entry \(mark.sequence)"))
-                try objects.learn(set.added)
+                try objects.learn(state.condemnations.standing(set.added).sorted())
             } catch {
                 // What is damaged must not stand between the user and all that is sound: reading that content fails.
                 guard error.code == .corrupt else { throw error }
@@ -180,7 +180,7 @@ package final class Repository: Sendable {
     /// Whether the entry stands in this ledger.
     private func stands(_ learned: Learned, _ state: LedgerState) throws(DFSError) -> Bool {
         if learned.sequence == state.head.sequence { return learned.entry == state.head.digest }
-        guard learned.sequence < state.head.sequence else { return false }
+        // Another process of this host may have learned of more since this state was read.
         return try ledger.digest(of: learned.sequence) == learned.entry
     }
 
@@ -188,14 +188,22 @@ package final class Repository: Sendable {
     /// written costs time later and is no failure.
     package func remember(_ finished: StoreWriter.Finished) { try? objects.learn(tables: finished.tables) }
 
-    /// The stat cache of a dataset or project whose latest content is `latest`.
-    package func statCache(scope: String, latest: RecordReference?) throws(DFSError) -> StatCache {
-        try StatCache(index: index, scope: scope, latest: latest?.packs) { set throws(DFSError) in
-            try PackSet.decode(try self.objects.object(set, what: "a pack set")).base
-        }
+    /// The stat cache of a dataset or project whose latest content is `latest`, in `state`.
+    package func statCache(scope: String, latest: RecordReference?, in state: LedgerState) throws(DFSError) -> StatCache
+    {
+        try StatCache(
+            index: index, scope: scope, latest: latest?.packs, heeding: state.condemnations.newest,
+            base: { set throws(DFSError) in
+                try PackSet.decode(try self.objects.object(set, what: "a pack set")).base
+            },
+            isStruck: { set, heeded throws(DFSError) in
+                guard heeded < state.condemnations.newest else { return false }
+                return !state.condemnations.condemned(of: try self.packs(in: set), after: heeded).isEmpty
+            })
     }
 
     /// Appends to the ledger; `events` is called with the state that the entry will follow, again if another came first.
+    /// For events that record content there is `record`.
     @discardableResult
     package func append(
         by signer: any Signer, _ events: (LedgerState) throws(DFSError) -> [LedgerEvent]?
@@ -205,10 +213,16 @@ package final class Repository: Sendable {
 
     // MARK: Pack sets
 
-    /// All packs of one recording event: the set with its bases, and the pack written with it.
-    package func packs(of record: RecordReference) throws(DFSError) -> Set<PackID> {
+    /// All packs of one recording event, as things stand: the set with its bases and the pack written with it, without what
+    /// `state` says is condemned, with what stands in for that.
+    package func packs(of record: RecordReference, in state: LedgerState) throws(DFSError) -> Set<PackID> {
+        state.condemnations.standing(try packs(in: record.packs).union([record.pack]))
+    }
+
+    /// The packs of a set, with its bases, as they were named.
+    func packs(in first: ObjectAddress) throws(DFSError) -> Set<PackID> {
         var chain = [PackSet]()
-        var next: ObjectAddress? = record.packs
+        var next: ObjectAddress? = first
         var seen = Set<ObjectAddress>()
         var packs = Set<PackID>()
         while let address = next {
@@ -227,8 +241,7 @@ package final class Repository: Sendable {
             packs.formUnion(set.added)
             packs.subtract(set.removed)
         }
-        packSets.insert(packs, for: record.packs, cost: packs.count + 8)
-        packs.insert(record.pack)
+        packSets.insert(packs, for: first, cost: packs.count + 8)
         return packs
     }
 

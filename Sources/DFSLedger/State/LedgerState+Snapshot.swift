@@ -3,7 +3,7 @@ import DFSModel
 
 extension LedgerState {
     private static let magic = Array("DFSSTATE".utf8)
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
 
     /// The state as bytes for a host's own cache: derived, never shared, read only by the version that wrote it. Equal
     /// states give equal bytes. The last 32 are the SHA-256 of the rest.
@@ -21,6 +21,8 @@ extension LedgerState {
         writer.list(projects.values.sorted { $0.name < $1.name })
         writer.list(runs)
         writer.list(packSets)
+        writer.list(condemnations.all)
+        writer.list(condemnations.deletions)
         writer.list(rejected)
         writer.integer(UInt32(unknownKinds.count))
         for (kind, count) in unknownKinds.sorted(by: { $0.key < $1.key }) {
@@ -52,6 +54,8 @@ extension LedgerState {
         runs = try reader.list(RunRecord.self)
         for (position, run) in runs.enumerated() { runPositions[run.id] = position }
         packSets = try reader.list(PackSetMark.self)
+        for condemnation in try reader.list(Condemnation.self) { condemnations.append(condemnation) }
+        for deletion in try reader.list(Deletion.self) { condemnations.append(deletion) }
         rejected = try reader.list(RejectedEvent.self)
         for _ in 0..<(try reader.count()) {
             let kind = try reader.text()

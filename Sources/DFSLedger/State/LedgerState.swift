@@ -26,6 +26,7 @@ package struct LedgerState: Sendable, Hashable {
     package internal(set) var runs: [RunRecord] = []
     /// Of each recording event, in the order of the ledger.
     package internal(set) var packSets: [PackSetMark] = []
+    package internal(set) var condemnations = Condemnations()
     package internal(set) var rejected: [RejectedEvent] = []
     /// How often each kind of event was met that this version does not know.
     package internal(set) var unknownKinds: [String: Int] = [:]

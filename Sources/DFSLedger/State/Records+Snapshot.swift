@@ -34,12 +34,14 @@ extension RecordReference: SnapshotCodable {
         writer.digest(record.digest)
         writer.digest(packs.digest)
         writer.digest(pack.digest)
+        writer.integer(heeded)
     }
 
     init(from reader: inout SnapshotReader) throws(DFSError) {
         record = try reader.address()
         packs = try reader.address()
         pack = PackID(try reader.digest())
+        heeded = try reader.integer(UInt64.self)
     }
 }
 
@@ -118,6 +120,7 @@ extension DatasetState: SnapshotCodable {
         writer.text(name)
         writer.list(versions)
         writer.list(tagHistory.sorted { $0.key < $1.key }.map { NamedHistory(tag: $0.key, changes: $0.value) })
+        writer.list(removals.sorted { $0.key < $1.key }.map { NumberedRemoval(version: $0.key, removal: $0.value) })
     }
 
     init(from reader: inout SnapshotReader) throws(DFSError) {
@@ -131,6 +134,7 @@ extension DatasetState: SnapshotCodable {
                 throw SnapshotReader.problem("a tag is listed twice")
             }
         }
+        for removal in try reader.list(NumberedRemoval.self) { removals[removal.version] = removal.removal }
     }
 }
 

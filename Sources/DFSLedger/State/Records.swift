@@ -75,6 +75,8 @@ package struct DatasetState: Sendable, Hashable {
     package internal(set) var versions: [VersionRecord] = []
     /// The history of every tag that ever was.
     package internal(set) var tagHistory: [String: [TagChange]] = [:]
+    /// Versions that were taken out, by number.
+    package internal(set) var removals: [Int: VersionRemoval] = [:]
 }
 
 package struct SnapshotRecord: Sendable, Hashable, Marked {

@@ -56,7 +56,7 @@ package final class StoreWriter: Sendable {
         }
         let shard = shard(of: digest)
         if shard.digests.withLock({ $0.contains(digest) }) { return .own }
-        if let place = try store.table.place(of: digest) {
+        if let place = try store.table.lastingPlace(of: digest) {
             noteUse(of: place.pack)
             return .known
         }
@@ -66,7 +66,7 @@ package final class StoreWriter: Sendable {
     /// Whether the store or this writer has it.
     func holds(_ digest: Digest) throws(DFSError) -> Bool {
         if shard(of: digest).digests.withLock({ $0.contains(digest) }) { return true }
-        return try store.table.place(of: digest) != nil
+        return try store.table.lastingPlace(of: digest) != nil
     }
 
     private func noteUse(of pack: PackID) { usedPacks.withLock { _ = $0.insert(pack) } }
@@ -74,7 +74,7 @@ package final class StoreWriter: Sendable {
     /// Says that content stored before is referred to again; `false` when it is not there.
     package func use(_ digest: Digest) throws(DFSError) -> Bool {
         if shard(of: digest).digests.withLock({ $0.contains(digest) }) { return true }
-        guard let place = try store.table.place(of: digest) else { return false }
+        guard let place = try store.table.lastingPlace(of: digest) else { return false }
         noteUse(of: place.pack)
         return true
     }
@@ -113,20 +113,24 @@ package final class StoreWriter: Sendable {
         package let pack: PackID
         /// The tables of all packs written, for the host's index once the ledger names them.
         package let tables: [PackIndex]
+        /// All packs that were written or relied on; those of the base are not among them.
+        package let rests: Set<PackID>
     }
 
     /// Publishes all packs. Call when every lane has finished.
     ///
     /// `base` is the pack set of the content that this one extends and the metadata pack written with it.
     package func finish(base: (packs: ObjectAddress, pack: PackID)?) throws(DFSError) -> Finished {
-        var added = usedPacks.withLock { $0 }
+        let used = usedPacks.withLock { $0 }
+        var added = used
         let content = finished.withLock { $0 }
         for table in content { added.insert(table.id) }
         if let base { added.insert(base.pack) }
         let set = try putHere(PackSet(base: base?.packs, added: added).encode())
         let last = try metadata.finish()
         note(finished: last)
-        return Finished(packs: set, pack: last.id, tables: content + [last])
+        return Finished(
+            packs: set, pack: last.id, tables: content + [last], rests: used.union((content + [last]).map(\.id)))
     }
 
     /// Gives up, when no entry names anything of this writer: removes the packs that it has published, and refuses to
