@@ -1,6 +1,7 @@
 import CLinux
 import DFSFuse
 import DFSHistory
+import DFSLedger
 import DFSModel
 import DFSSystem
 import DFSVirtual
