@@ -21,6 +21,8 @@ package final class Ledger: Sendable {
         var state: LedgerState
         /// Whether the state is known to belong to the entries that stand in the store.
         var isAnchored: Bool
+        /// Whether something was wrong with entries that were read many at a time.
+        var isStumbling = false
     }
 
     /// `storeFileDigest` is the SHA-256 of `dfs-store.json`. `state` may be one that was cached: when the entry it ends
@@ -49,11 +51,23 @@ package final class Ledger: Sendable {
         try known.withLock { known throws(DFSError) in
             try anchor(&known)
             while let bytes = try bytes(of: known.state.head.sequence + 1) {
+                if try foldMany(&known) { continue }
                 let entry = try parse(bytes, sequence: known.state.head.sequence + 1)
                 try known.state.apply(entry, fileDigest: .of(bytes), signatures: signatures)
             }
             return known.state
         }
+    }
+
+    /// Folds all entries that stand, when they are many and nothing is wrong with them.
+    private func foldMany(_ known: inout Known) throws(DFSError) -> Bool {
+        guard !known.isStumbling, try exists(known.state.head.sequence + BulkFold.minimum) else { return false }
+        guard let state = BulkFold(backend: backend, signatures: signatures).run(from: known.state) else {
+            known.isStumbling = true
+            return false
+        }
+        known.state = state
+        return true
     }
 
     /// Drops a given state that does not end with an entry of this store.
@@ -147,6 +161,7 @@ package final class Ledger: Sendable {
                 try settlePredecessor(of: entry.sequence)
                 if try backend.putIfAbsent(EntryKey.path(entry.sequence), bytes) {
                     adopt(next)
+                    bundle(before: entry.sequence)
                     return entry
                 }
                 race.lost(entry.sequence)
@@ -159,6 +174,14 @@ package final class Ledger: Sendable {
     private func settlePredecessor(of sequence: UInt64) throws(DFSError) {
         guard sequence > 1, sequence % EntryKey.perFolder == 0, let before = try bytes(of: sequence - 1) else { return }
         _ = try backend.putIfAbsent(EntryKey.path(sequence - 1), before)
+    }
+
+    /// An entry that begins a folder completes the one before, which then gets its bundle; so does one before that which
+    /// somebody left without.
+    private func bundle(before sequence: UInt64) {
+        let folder = sequence / EntryKey.perFolder
+        guard sequence % EntryKey.perFolder == 0, folder > 0 else { return }
+        for number in folder.advanced(by: folder > 1 ? -2 : -1)..<folder { EntryBundle.write(number, to: backend) }
     }
 
     private func introductions(of signer: any Signer, to state: LedgerState) throws(DFSError) -> [LedgerEvent] {

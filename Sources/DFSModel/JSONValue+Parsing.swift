@@ -10,6 +10,7 @@ extension JSONValue {
 
     /// Parses bytes that must already be in canonical form, as every stored JSON object is.
     package static func parseCanonical(_ bytes: [UInt8]) throws(DFSError) -> JSONValue {
+        if let value = CanonicalReader.read(bytes) { return value }
         let value = try parse(bytes)
         guard value.canonicalBytes == bytes else {
             throw DFSError(.corrupt, "JSON is not in canonical form", cause: "bytes differ from RFC 8785")

@@ -33,6 +33,12 @@ package final class ObjectStore: Sendable {
         try load(address.digest, what: what)
     }
 
+    /// An object that this host may keep in its index besides: a text or a pack set.
+    package func kept(_ address: ObjectAddress, what: String) throws(DFSError) -> [UInt8] {
+        if let bytes = try table.object(address.digest), Digest.of(bytes) == address.digest { return bytes }
+        return try load(address.digest, what: what)
+    }
+
     package func json(_ address: ObjectAddress, what: String) throws(DFSError) -> JSONValue {
         try JSONValue.parseCanonical(try load(address.digest, what: what))
     }
@@ -173,6 +179,17 @@ package final class ObjectStore: Sendable {
         try table.drop(packs)
         opened.withLock { $0.remove(packs) }
     }
+
+    /// Takes in tables, and objects to keep, in one transaction, in which `also` writes the caller's own rows.
+    package func learn(
+        tables: [PackIndex], keeping objects: [(address: ObjectAddress, bytes: [UInt8])],
+        also: (borrowing WriteTransaction) throws(DFSError) -> Void
+    ) throws(DFSError) {
+        try table.add(tables, keeping: objects, also: also)
+    }
+
+    /// Whether this host's index has the table of a pack.
+    package func knows(_ pack: PackID) throws(DFSError) -> Bool { try table.knows(pack) }
 
     /// An open pack; a bounded number stay open.
     package func open(_ pack: PackID) throws(DFSError) -> any BackendObject {

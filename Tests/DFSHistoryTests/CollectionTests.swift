@@ -59,7 +59,7 @@ import Testing
             #expect(report.unreferenced == unreferenced, sourceLocation: at)
             #expect(try Audit(repository: host).run(.allRuns).problems == [], sourceLocation: at)
             let state = try host.state()
-            #expect(state.rejected == [], sourceLocation: at)
+            #expect(state.rejected.isEmpty, sourceLocation: at)
             for version in versions {
                 try host.reader.walk(test.root(version)) { path, entry throws(DFSError) in
                     if entry.kind == .file { _ = try host.reader.bytes(of: entry) }
@@ -351,7 +351,9 @@ import Testing
         try collect()
         let state = try repository.state()
         let standing = (0..<3).flatMap { i in
-            (state.datasets["d\(i)"]?.versions ?? []).filter { state.datasets["d\(i)"]?.removal(of: $0.number) == nil }
+            (state.datasets["d\(i)"]?.versions ?? RecordList()).filter {
+                state.datasets["d\(i)"]?.removal(of: $0.number) == nil
+            }
         }
         #expect(standing.count == 9)
         try expectSound(standing)

@@ -274,7 +274,7 @@ struct FoldTests {
         #expect(teller.state.datasets.count == 50)
         #expect(teller.state.datasets.values.allSatisfy { $0.versions.count <= 200 })
         #expect(teller.state.packSets.count + teller.state.rejected.count == count / 2)
-        let read = try LedgerState(snapshot: teller.state.snapshot())
+        let read = try LedgerState(rows: teller.state.rows())
         #expect(read == teller.state)
     }
 }
@@ -289,58 +289,4 @@ extension Teller {
             try? state.apply(entry, fileDigest: entry.digest, signatures: .trust)
         }
     }
-}
-
-struct SnapshotTests {
-    @Test func equalsTheFold() throws {
-        let fixture = try Fixture()
-        try fixture.tellStory()
-        let state = fixture.ledger.state
-        let bytes = state.snapshot()
-        let read = try LedgerState(snapshot: bytes)
-        #expect(read == state)
-        #expect(read.snapshot() == bytes)
-        #expect(Fixture.open(fixture.backend).snapshotAfterRefresh() == bytes)
-        // What is derived from the bytes works as before.
-        #expect(read.run(run(1)) == state.run(run(1)))
-        #expect(read.problem(ofNewDataset: "FACES") != nil)
-        #expect(read.projects["train"]?.snapshot("s1") != nil)
-    }
-
-    @Test func everyDamageIsNoticed() throws {
-        let fixture = try Fixture()
-        try fixture.tellStory()
-        let bytes = fixture.ledger.state.snapshot()
-        for position in bytes.indices {
-            var altered = bytes
-            altered[position] ^= 1 << UInt8.random(in: 0..<8)
-            #expect(throws: DFSError.self) { try LedgerState(snapshot: altered) }
-            #expect(throws: DFSError.self) { try LedgerState(snapshot: Array(bytes.prefix(position))) }
-        }
-    }
-
-    /// Even with a valid checksum no bytes make the reader trap.
-    @Test func hostileBytesNeverTrap() throws {
-        let fixture = try Fixture()
-        try fixture.tellStory()
-        let body = Array(fixture.ledger.state.snapshot().dropLast(32))
-        var accepted = 0
-        for position in body.indices {
-            for value in [0, 1, 0x7f, 0xff] as [UInt8] {
-                var altered = body
-                altered[position] = value
-                if let state = try? LedgerState(snapshot: altered + Digest.of(altered).bytes) {
-                    accepted += 1
-                    for dataset in state.datasets.values { _ = dataset.tags.keys.map { dataset.version(tag: $0) } }
-                    _ = state.runs(matching: "abcdef")
-                }
-            }
-        }
-        // Most bytes are digests, which may hold anything.
-        #expect(accepted > 0)
-    }
-}
-
-extension Ledger {
-    fileprivate func snapshotAfterRefresh() -> [UInt8]? { try? refresh().snapshot() }
 }

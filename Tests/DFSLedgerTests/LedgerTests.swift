@@ -184,7 +184,7 @@ struct LedgerTests {
         let report = try fixture.verify()
         #expect(report.problems == [] && report.strays == [])
         #expect(report.entries == writers * each + 1)
-        #expect(report.state.rejected == [])
+        #expect(report.state.rejected.isEmpty)
         #expect(report.state.datasets["all"]?.versions.count == writers * each)
         #expect(report.keys.count == writers + 1)
         #expect(report.unvouchedKeys.count == writers)
@@ -236,7 +236,7 @@ struct LedgerTests {
         try fixture.tellStory()
         let state = fixture.ledger.state
         try fixture.append(.commit("faces", 3))
-        let resumed = Fixture.open(fixture.backend, state: try LedgerState(snapshot: state.snapshot()))
+        let resumed = Fixture.open(fixture.backend, state: try LedgerState(rows: state.rows()))
         #expect(try resumed.refresh() == fixture.ledger.state)
 
         let foreign = try Fixture()

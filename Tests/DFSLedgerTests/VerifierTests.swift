@@ -30,7 +30,7 @@ struct VerifierTests {
         #expect(report.problems == [])
         #expect(report.entries == 9 && report.texts == 1)
         #expect(report.state == fixture.ledger.state)
-        #expect(report.state.rejected == [])
+        #expect(report.state.rejected.isEmpty)
         #expect(report.unvouchedKeys == [])
         #expect(report.passedOver == [.init(sequence: 9, what: "event future.event")])
     }

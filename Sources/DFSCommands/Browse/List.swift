@@ -42,7 +42,7 @@ struct List: DFSCommand {
 
     private func snapshots(_ state: LedgerState, _ context: CommandContext) throws(DFSError) {
         let rows = state.projectNames.flatMap { name in
-            (state.projects[name]?.snapshots ?? []).map { SnapshotRow(project: name, snapshot: $0) }
+            (state.projects[name]?.snapshots ?? RecordList()).map { SnapshotRow(project: name, snapshot: $0) }
         }
         try context.output.list(rows, whenEmpty: "no code was recorded yet")
     }

@@ -26,19 +26,26 @@ struct Log: DFSCommand {
         switch try context.reference(name, resolver.state) {
         case .dataset(let dataset, let selector, let inner):
             let start = try Self.start(resolver, dataset, selector)
-            let versions = (resolver.state.datasets[dataset]?.versions ?? []).prefix(start.number).reversed()
-            let below = try path.map { text throws(DFSError) in try Self.components(text) } ?? inner
             let known = resolver.state.datasets[dataset]
-            let standing = versions.filter { known?.removal(of: $0.number) == nil }
-            let kept = try below.isEmpty ? Array(versions) : changes(standing, below, dataset, repository)
-            let tags = known?.tags ?? [:]
-            try print(
-                kept.map { LogItem(dataset: dataset, version: $0, tags: tags, removal: known?.removal(of: $0.number)) },
-                repository, context)
+            let versions = (known?.versions ?? RecordList()).prefix(start.number).reversed()
+            let below = try path.map { text throws(DFSError) in try Self.components(text) } ?? inner
+            let tags = Self.tagsByVersion(known)
+            let item = { (version: VersionRecord) in
+                LogItem(
+                    dataset: dataset, version: version, tags: tags[version.number] ?? [],
+                    removal: known?.removal(of: version.number))
+            }
+            if below.isEmpty {
+                try print(versions.lazy.map(item), repository, context)
+            } else {
+                let standing = versions.filter { known?.removal(of: $0.number) == nil }
+                try print(changes(standing, below, dataset, repository).map(item), repository, context)
+            }
         case .code(let project, let selector, _):
             let last = try resolver.snapshot(project, selector)
-            let snapshots = (resolver.state.projects[project]?.snapshots ?? []).filter { $0.sequence <= last.sequence }
-            try print(snapshots.reversed().map { LogItem(project: project, snapshot: $0) }, repository, context)
+            let known = resolver.state.projects[project]?.snapshots ?? RecordList()
+            let snapshots = known.prefix { $0.sequence <= last.sequence }
+            try print(snapshots.reversed().lazy.map { LogItem(project: project, snapshot: $0) }, repository, context)
         case .run:
             let run = try context.run(name, resolver)
             try print(LogItem.ofRun(run), repository, context)
@@ -89,12 +96,19 @@ struct Log: DFSCommand {
         return kept
     }
 
+    /// The tags that stand on each version, sorted.
+    private static func tagsByVersion(_ dataset: DatasetState?) -> [Int: [String]] {
+        Dictionary(grouping: (dataset?.tags ?? [:]).sorted { $0.key < $1.key }, by: \.value)
+            .mapValues { $0.map(\.key) }
+    }
+
     private func everything(_ state: LedgerState) -> [LogItem] {
         var items = [LogItem]()
         for (name, dataset) in state.datasets {
-            let tags = dataset.tags
+            let tags = Self.tagsByVersion(dataset)
             items += dataset.versions.map {
-                LogItem(dataset: name, version: $0, tags: tags, removal: dataset.removal(of: $0.number))
+                LogItem(
+                    dataset: name, version: $0, tags: tags[$0.number] ?? [], removal: dataset.removal(of: $0.number))
             }
         }
         for (name, project) in state.projects {
@@ -104,7 +118,9 @@ struct Log: DFSCommand {
         return items.sorted { ($0.mark.sequence, $0.order) > ($1.mark.sequence, $1.order) }
     }
 
-    private func print(_ items: [LogItem], _ repository: Repository, _ context: CommandContext) throws(DFSError) {
+    private func print(
+        _ items: some Sequence<LogItem>, _ repository: Repository, _ context: CommandContext
+    ) throws(DFSError) {
         let list = context.output.list(of: LogRow.self)
         for item in items {
             // A text may have been removed; the entry still counts.
@@ -131,12 +147,12 @@ private struct LogItem: Sendable {
     let facts: [String: JSONValue]
     let removal: VersionRemoval?
 
-    init(dataset: String, version: VersionRecord, tags: [String: Int], removal: VersionRemoval?) {
+    init(dataset: String, version: VersionRecord, tags: [String], removal: VersionRemoval?) {
         self.removal = removal
         kind = "version"
         reference = "\(dataset)@v\(version.number)"
         tree = version.tree
-        self.tags = tags.filter { $0.value == version.number }.keys.sorted()
+        self.tags = tags
         text = version.text
         mark = version.mark
         outcome = nil

@@ -67,7 +67,7 @@ struct SourceChoice {
         of dataset: String, _ context: CommandContext, _ repository: Repository
     ) throws(DFSError) -> String? {
         let host = context.identity()["host"]
-        for version in try repository.state().datasets[dataset]?.versions.reversed().prefix(32) ?? [] {
+        for version in (try repository.state().datasets[dataset]?.versions ?? RecordList()).suffix(32).reversed() {
             guard let text = try? repository.text(version.text), text["host"] == host,
                 let source = text["source"]?.string, source.hasPrefix("/")
             else { continue }

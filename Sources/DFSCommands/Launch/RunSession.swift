@@ -205,7 +205,7 @@ final class RunSession {
     private func start(
         _ view: RunView, _ state: LedgerState
     ) throws(DFSError) -> (Supervisor.Outcome, kind: String) {
-        let others = state.runs.map(\.id)
+        let others = state.runs.suffix(RunView.otherRuns + 1).map(\.id)
         let outcome = try supervise(view.enterPlan(otherRuns: others))
         guard case .failed(let failure) = outcome, failure.stage == .overlay, view.copiedCode == nil else {
             return (outcome, view.workKind)

@@ -22,7 +22,7 @@ struct RunView {
     /// What the processes of a run see and no others.
     static func mark(of run: RunID) -> JobProcesses.Mark { .init(link: deepops + "/self", target: "runs/\(run)") }
     private static let visibleLimit = 512
-    private static let otherRuns = 1000
+    static let otherRuns = 1000
 
     var isNamespaced: Bool { plan.capabilities.namespace != .none }
     /// Where the job finds its run.

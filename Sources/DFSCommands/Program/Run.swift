@@ -37,6 +37,7 @@ enum HiddenCommands {
             print(NVML.captureJSON(library: arguments.first ?? "libnvidia-ml.so.1").canonicalText)
             return 0
         },
+        "__history": MakeHistory.run(arguments:),
         "__serve": Serve.run(arguments:),
     ]
 }

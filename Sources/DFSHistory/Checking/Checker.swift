@@ -110,12 +110,13 @@ package final class Checker: Sendable {
     private func subjects(_ state: LedgerState) -> [Subject] {
         var out = [Subject]()
         for name in state.datasetNames {
-            for version in state.datasets[name]?.versions ?? [] where state.keeps(version, of: name) {
+            let versions = state.datasets[name]?.versions ?? RecordList()
+            for version in versions where state.keeps(version, of: name) {
                 out.append((version.tree, "\(name)@v\(version.number)", version.record))
             }
         }
         for name in state.projectNames {
-            for snapshot in state.projects[name]?.snapshots ?? [] {
+            for snapshot in state.projects[name]?.snapshots ?? RecordList() {
                 out.append((snapshot.tree, "code:\(name)@\(snapshot.id)", snapshot.record))
             }
         }

@@ -36,7 +36,7 @@ package struct Holders {
     package mutating func find() throws(DFSError) -> [Holder] {
         var holders = [Holder]()
         for name in state.datasetNames {
-            for version in state.datasets[name]?.versions ?? [] {
+            for version in state.datasets[name]?.versions ?? RecordList() {
                 let what = "\(name)@v\(version.number)"
                 if state.keeps(version, of: name) { try add(version.tree, what, to: &holders) }
                 addRecord(version.record, version.text, what, to: &holders)
@@ -46,7 +46,7 @@ package struct Holders {
             }
         }
         for name in state.projectNames {
-            for snapshot in state.projects[name]?.snapshots ?? [] {
+            for snapshot in state.projects[name]?.snapshots ?? RecordList() {
                 try add(snapshot.tree, "code:\(name)@\(snapshot.id)", to: &holders)
                 addRecord(snapshot.record, nil, "code:\(name)@\(snapshot.id)", to: &holders)
             }

@@ -47,7 +47,7 @@ struct Liveness {
             for change in dataset.tagHistory.values.joined() { wish(change.text) }
         }
         for name in state.projectNames {
-            for snapshot in state.projects[name]?.snapshots ?? [] {
+            for snapshot in state.projects[name]?.snapshots ?? RecordList() {
                 keep(snapshot.record, nil)
                 try tree(snapshot.tree, "code:\(name)@\(snapshot.id)")
             }

@@ -80,22 +80,4 @@ extension Repository {
                 "what it relied on was collected \(Self.attempts) times while it was stored; something collects with no "
                 + "grace again and again", hint: "dfs audit log")
     }
-
-    /// Takes what entries after `sequence` say of collection into this host's index. Returns whether all could be read.
-    func heed(_ condemnations: Condemnations, after sequence: UInt64) throws(DFSError) -> Bool {
-        var isWhole = true
-        for condemnation in condemnations.all where condemnation.sequence > sequence {
-            try objects.condemn(condemnation.packs)
-            for pack in condemnations.standing(condemnation.replacements.values.joined()).sorted() {
-                do throws(DFSError) { try objects.redirect(to: pack) } catch {
-                    guard error.code == .corrupt else { throw error }
-                    isWhole = false
-                }
-            }
-        }
-        for deletion in condemnations.deletions where deletion.sequence > sequence {
-            try objects.drop(deletion.packs)
-        }
-        return isWhole
-    }
 }

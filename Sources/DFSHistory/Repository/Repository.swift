@@ -18,6 +18,7 @@ package final class Repository: Sendable {
     package let ledger: Ledger
     package let index: Index
     private let refreshing = Lock()
+    private let learning: Learning
     /// Sets with their bases, so that a history of many versions is not walked for each of them.
     private let packSets = BoundedCache<ObjectAddress, Set<PackID>>(limit: 1 << 18)
 
@@ -26,7 +27,7 @@ package final class Repository: Sendable {
 
     /// Changes when what this program keeps in the index changes its form.
     private static let indexSchema = "3"
-    private static let tables = ObjectStore.indexTables + [StatCache.table, "state"]
+    private static let tables = ObjectStore.indexTables + Learning.tables + [StatCache.table]
 
     private init(
         backend: DirectoryBackend, description: StoreDescription, storeFileDigest: Digest, index: Index,
@@ -37,10 +38,10 @@ package final class Repository: Sendable {
         self.index = index
         objects = ObjectStore(backend: backend, description: description, index: index)
         reader = TreeReader(store: objects, cacheBytes: cacheBytes)
-        let snapshot = try index.read { t throws(DFSError) in try t.get("state", Self.snapshotKey) }
+        let saved = try Learning.savedState(index)
         ledger = Ledger(
-            backend: backend, store: description.store, storeFileDigest: storeFileDigest,
-            state: snapshot.flatMap { try? LedgerState(snapshot: $0) })
+            backend: backend, store: description.store, storeFileDigest: storeFileDigest, state: saved)
+        learning = Learning(index: index, objects: objects, ledger: ledger, saved: saved?.head)
     }
 
     // MARK: Making and opening
@@ -108,80 +109,13 @@ package final class Repository: Sendable {
 
     // MARK: State
 
-    private static let snapshotKey = Array("snapshot".utf8)
-    private static let learnedKey = Array("learned".utf8)
-    /// Entries folded anew before the state is saved again.
-    private static let saveEvery: UInt64 = 32
-
     /// What the ledger says now. Reads what others appended; the packs they name enter this host's index.
     package func state() throws(DFSError) -> LedgerState {
         try refreshing.hold { () throws(DFSError) in
             let state = try self.ledger.refresh()
-            try self.learn(state)
+            try self.learning.take(state)
             return state
         }
-    }
-
-    /// Up to which entry the packs of a ledger are in the index.
-    private struct Learned {
-        let sequence: UInt64
-        let entry: Digest
-
-        init(sequence: UInt64, entry: Digest) {
-            self.sequence = sequence
-            self.entry = entry
-        }
-
-        init?(_ bytes: [UInt8]) {
-            let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-            guard words.count == 2, let sequence = UInt64(words[0]), let entry = Digest(hex: words[1]) else {
-                return nil
-            }
-            self.init(sequence: sequence, entry: entry)
-        }
-
-        var bytes: [UInt8] { Array("\(sequence) \(entry.hex)".utf8) }
-    }
-
-    private func learn(_ state: LedgerState) throws(DFSError) {
-        var learned = try index.read { t throws(DFSError) in
-            try t.get("state", Self.learnedKey).flatMap { Learned($0) }
-        }
-        if let known = learned, try !stands(known, state) {
-            // Another history: a copy of the store that went on, or this one put back from a copy. What the index knows
-            // may be in no pack here.
-            try index.discard()
-            learned = nil
-        }
-        let from = learned?.sequence ?? 0
-        guard from < state.head.sequence else { return }
-        var isWhole = try heed(state.condemnations, after: from)
-        for mark in state.packSets where mark.sequence > from {
-            do throws(DFSError) {
-                try objects.learn(state.condemnations.standing([mark.pack]).sorted())
-                let set = try PackSet.decode(
-                    try objects.object(mark.packs, what: "the pack set of entry \(mark.sequence)"))
-                try objects.learn(state.condemnations.standing(set.added).sorted())
-            } catch {
-                // What is damaged must not stand between the user and all that is sound: reading that content fails.
-                guard error.code == .corrupt else { throw error }
-                isWhole = false
-            }
-        }
-        guard isWhole else { return }
-        let now = Learned(sequence: state.head.sequence, entry: state.head.digest)
-        let save = now.sequence / Self.saveEvery != from / Self.saveEvery
-        try index.write { t throws(DFSError) in
-            try t.put("state", Self.learnedKey, now.bytes)
-            if save { try t.put("state", Self.snapshotKey, state.snapshot()) }
-        }
-    }
-
-    /// Whether the entry stands in this ledger.
-    private func stands(_ learned: Learned, _ state: LedgerState) throws(DFSError) -> Bool {
-        if learned.sequence == state.head.sequence { return learned.entry == state.head.digest }
-        // Another process of this host may have learned of more since this state was read.
-        return try ledger.digest(of: learned.sequence) == learned.entry
     }
 
     /// Takes into the index what a finished append has made part of the store. The entry stands: a cache that cannot be
@@ -194,7 +128,7 @@ package final class Repository: Sendable {
         try StatCache(
             index: index, scope: scope, latest: latest?.packs, heeding: state.condemnations.newest,
             base: { set throws(DFSError) in
-                try PackSet.decode(try self.objects.object(set, what: "a pack set")).base
+                try PackSet.decode(try self.objects.kept(set, what: "a pack set")).base
             },
             isStruck: { set, heeded throws(DFSError) in
                 guard heeded < state.condemnations.newest else { return false }
@@ -233,7 +167,7 @@ package final class Repository: Sendable {
             guard seen.insert(address).inserted else {
                 throw DFSError(.corrupt, "pack set \(address) is its own base", hint: "dfs verify")
             }
-            let set = try PackSet.decode(try objects.object(address, what: "a pack set"))
+            let set = try PackSet.decode(try objects.kept(address, what: "a pack set"))
             chain.append(set)
             next = set.base
         }
@@ -248,6 +182,6 @@ package final class Repository: Sendable {
     /// The fields of a text object; none when there is no text.
     package func text(_ address: ObjectAddress?) throws(DFSError) -> [String: JSONValue] {
         guard let address else { return [:] }
-        return try TextObject.parse(try objects.object(address, what: "a text")).fields
+        return try TextObject.parse(try objects.kept(address, what: "a text")).fields
     }
 }

@@ -11,6 +11,17 @@ package enum EntryKey {
     /// Entries whose numbers differ in the last three digits only share a folder.
     static let perFolder: UInt64 = 1000
 
+    /// Nine digits.
+    static func folderName(_ number: UInt64) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 9 - digits.utf8.count)) + digits
+    }
+
+    /// The numbers of the entries in a folder; there is no entry 0.
+    static func entries(ofFolder number: UInt64) -> ClosedRange<UInt64> {
+        max(1, number * perFolder)...number * perFolder + perFolder - 1
+    }
+
     /// The sequence number that `path` stands for; `nil` when it is no entry's path.
     package static func sequence(_ path: String) -> UInt64? {
         guard path.hasSuffix(".json"), let slash = path.lastIndex(of: "/") else { return nil }

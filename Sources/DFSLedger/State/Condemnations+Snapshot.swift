@@ -16,7 +16,7 @@ extension SnapshotReader {
 }
 
 extension Condemnation: SnapshotCodable {
-    func write(to writer: inout SnapshotWriter) {
+    package func write(to writer: inout SnapshotWriter) {
         writer.packs(packs)
         writer.integer(UInt32(replacements.count))
         for (pack, standing) in replacements.sorted(by: { $0.key < $1.key }) {
@@ -26,7 +26,7 @@ extension Condemnation: SnapshotCodable {
         mark.write(to: &writer)
     }
 
-    init(from reader: inout SnapshotReader) throws(DFSError) {
+    package init(from reader: inout SnapshotReader) throws(DFSError) {
         packs = try reader.packs()
         var replacements = [PackID: [PackID]]()
         for _ in 0..<(try reader.count()) { replacements[PackID(try reader.digest())] = try reader.packs() }
@@ -36,36 +36,29 @@ extension Condemnation: SnapshotCodable {
 }
 
 extension Deletion: SnapshotCodable {
-    func write(to writer: inout SnapshotWriter) {
+    package func write(to writer: inout SnapshotWriter) {
         writer.integer(condemned)
         writer.packs(packs)
         mark.write(to: &writer)
     }
 
-    init(from reader: inout SnapshotReader) throws(DFSError) {
+    package init(from reader: inout SnapshotReader) throws(DFSError) {
         condemned = try reader.integer(UInt64.self)
         packs = try reader.packs()
         mark = try EntryMark(from: &reader)
     }
 }
 
-/// A removed version, as a snapshot lists it.
-struct NumberedRemoval: SnapshotCodable {
-    let version: Int
-    let removal: VersionRemoval
-
-    init(version: Int, removal: VersionRemoval) { (self.version, self.removal) = (version, removal) }
-
-    func write(to writer: inout SnapshotWriter) {
-        writer.integer(UInt64(version))
-        writer.flag(removal.isWhole)
-        writer.digest(removal.text.digest)
-        removal.mark.write(to: &writer)
+extension VersionRemoval: SnapshotCodable {
+    package func write(to writer: inout SnapshotWriter) {
+        writer.flag(isWhole)
+        writer.digest(text.digest)
+        mark.write(to: &writer)
     }
 
-    init(from reader: inout SnapshotReader) throws(DFSError) {
-        version = try reader.number()
-        removal = VersionRemoval(
-            isWhole: try reader.flag(), text: try reader.address(), mark: try EntryMark(from: &reader))
+    package init(from reader: inout SnapshotReader) throws(DFSError) {
+        isWhole = try reader.flag()
+        text = try reader.address()
+        mark = try EntryMark(from: &reader)
     }
 }

@@ -24,7 +24,9 @@ extension LedgerState {
         }
         let removal = VersionRemoval(isWhole: event.version == nil, text: event.text, mark: mark)
         for number in numbers { datasets[event.dataset]?.removals[number] = removal }
-        packSets.append(PackSetMark(packs: event.packs, pack: event.pack, sequence: mark.sequence))
+        packSets.append(
+            PackSetMark(packs: event.packs, pack: event.pack, text: event.text, sequence: mark.sequence),
+            at: mark.sequence)
         return nil
     }
 

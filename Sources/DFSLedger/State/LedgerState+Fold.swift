@@ -37,7 +37,7 @@ extension LedgerState {
         return nil
     }
 
-    private func isOwner(_ id: KeyID) -> Bool { keys[id].map { $0.owner && !$0.isRevoked } ?? false }
+    func isOwner(_ id: KeyID) -> Bool { keys[id].map { $0.owner && !$0.isRevoked } ?? false }
 
     private mutating func foldApproval(of id: KeyID, mark: EntryMark) -> String? {
         guard isOwner(mark.key) else { return "only an owner can approve a key" }
@@ -68,8 +68,9 @@ extension LedgerState {
         if count == 0 { datasetFamilies[DatasetName.conflictKey(name), default: []].insert(name) }
         datasets[name, default: DatasetState(name: name)].versions.append(
             VersionRecord(
-                number: event.version, tree: event.tree, record: event.record, text: event.text, mark: mark))
-        note(event.record, mark)
+                number: event.version, tree: event.tree, record: event.record, text: event.text, mark: mark),
+            at: mark.sequence)
+        note(event.record, text: event.text, mark)
         return nil
     }
 
@@ -80,8 +81,9 @@ extension LedgerState {
             ?? DatasetName.conflict(name, among: datasetFamilies[DatasetName.conflictKey(name)] ?? [])
     }
 
-    private mutating func note(_ record: RecordReference, _ mark: EntryMark) {
-        packSets.append(PackSetMark(packs: record.packs, pack: record.pack, sequence: mark.sequence))
+    private mutating func note(_ record: RecordReference, text: ObjectAddress? = nil, _ mark: EntryMark) {
+        packSets.append(
+            PackSetMark(packs: record.packs, pack: record.pack, text: text, sequence: mark.sequence), at: mark.sequence)
     }
 
     private mutating func foldTag(_ event: LedgerEvent.TagSet, mark: EntryMark) -> String? {
@@ -96,13 +98,13 @@ extension LedgerState {
             guard event.moved == (standing != nil && standing != number) else {
                 return event.moved ? "the tag stood nowhere else" : "the tag stands on v\(standing ?? 0)"
             }
-            datasets[name]?.tagHistory[event.tag, default: []].append(
-                TagChange(version: number, text: event.text, mark: mark))
+            datasets[name]?.tagHistory[event.tag, default: RecordList()].append(
+                TagChange(version: number, text: event.text, mark: mark), at: mark.sequence)
         case .run(let id):
-            guard let position = runPositions[id] else { return "there is no run \(id)" }
+            guard let position = runPosition(id) else { return "there is no run \(id)" }
             guard !event.moved else { return "tags of runs do not move" }
-            runs[position].tagHistory.append(
-                RunTagChange(tag: event.tag, isSet: true, text: event.text, mark: mark))
+            let change = RunTagChange(tag: event.tag, isSet: true, text: event.text, mark: mark)
+            runs.update(position, at: mark.sequence) { $0.tagHistory.append(change) }
         }
         return nil
     }
@@ -111,13 +113,14 @@ extension LedgerState {
         switch event.holder {
         case .dataset(let name):
             guard datasets[name]?.version(tag: event.tag) != nil else { return "\(name) has no tag \(event.tag)" }
-            datasets[name]?.tagHistory[event.tag]?.append(TagChange(version: nil, text: event.text, mark: mark))
+            datasets[name]?.tagHistory[event.tag]?.append(
+                TagChange(version: nil, text: event.text, mark: mark), at: mark.sequence)
         case .run(let id):
-            guard let position = runPositions[id], runs[position].tags.contains(event.tag) else {
+            guard let position = runPosition(id), runs[position].tags.contains(event.tag) else {
                 return "run \(id) has no tag \(event.tag)"
             }
-            runs[position].tagHistory.append(
-                RunTagChange(tag: event.tag, isSet: false, text: event.text, mark: mark))
+            let change = RunTagChange(tag: event.tag, isSet: false, text: event.text, mark: mark)
+            runs.update(position, at: mark.sequence) { $0.tagHistory.append(change) }
         }
         return nil
     }
@@ -134,14 +137,14 @@ extension LedgerState {
         guard projects[event.project]?.snapshot(event.snapshot) == nil else {
             return "\(event.project) has a snapshot \(event.snapshot) already"
         }
-        projects[event.project, default: ProjectState(name: event.project)].append(
-            SnapshotRecord(id: event.snapshot, tree: event.tree, record: event.record, mark: mark))
+        projects[event.project, default: ProjectState(name: event.project)].snapshots.append(
+            SnapshotRecord(id: event.snapshot, tree: event.tree, record: event.record, mark: mark), at: mark.sequence)
         note(event.record, mark)
         return nil
     }
 
     private mutating func foldStart(_ event: LedgerEvent.RunStarted, mark: EntryMark) -> String? {
-        guard runPositions[event.run] == nil else { return "run \(event.run) was started before" }
+        guard runPosition(event.run) == nil else { return "run \(event.run) was started before" }
         guard projects[event.project]?.snapshot(event.snapshot) != nil else {
             return "there is no snapshot \(event.snapshot) of \(event.project)"
         }
@@ -153,12 +156,11 @@ extension LedgerState {
                 version.content == input.content, dataset.removal(of: input.version) == nil
             else { return "there is no \(input.dataset)@v\(input.version) with content \(input.content)" }
         }
-        runPositions[event.run] = runs.count
         runs.append(
             RunRecord(
                 id: event.run, project: event.project, snapshot: event.snapshot, data: event.data,
-                record: event.record, text: event.text, mark: mark))
-        note(event.record, mark)
+                record: event.record, text: event.text, mark: mark), at: mark.sequence)
+        note(event.record, text: event.text, mark)
         return nil
     }
 
@@ -170,16 +172,19 @@ extension LedgerState {
     /// The first word about a run's end stands, except that the launcher, known by its key, may correct another's
     /// finding that the run was dead.
     private mutating func foldEnd(_ event: LedgerEvent.RunFinished, isFound: Bool, mark: EntryMark) -> String? {
-        guard let position = runPositions[event.run] else { return "there is no run \(event.run)" }
+        guard let position = runPosition(event.run) else { return "there is no run \(event.run)" }
         guard !isFound || event.outcome == .interrupted else { return "its state is not interrupted" }
         let run = runs[position]
         if let end = run.end {
             guard end.isFound, !isFound, mark.key == run.key else { return "run \(event.run) has ended before" }
-            runs[position].supersededEnd = end
         }
-        runs[position].end = RunEnd(
+        let end = RunEnd(
             outcome: event.outcome, outputs: event.outputs, work: event.work, logs: event.logs,
             record: event.record, isFound: isFound, mark: mark)
+        runs.update(position, at: mark.sequence) { run in
+            run.supersededEnd = run.end
+            run.end = end
+        }
         note(event.record, mark)
         return nil
     }

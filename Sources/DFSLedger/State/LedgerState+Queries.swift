@@ -57,10 +57,15 @@ extension LedgerState {
 
     package var projectNames: [String] { projects.keys.sorted() }
 
-    package func run(_ id: RunID) -> RunRecord? { runPositions[id].map { runs[$0] } }
+    package func run(_ id: RunID) -> RunRecord? { runPosition(id).map { runs[$0] } }
+
+    /// Where a run stands in `runs`.
+    func runPosition(_ id: RunID) -> Int? {
+        runs.position(lookup: LookupTable.value(of: id.description)) { $0.id == id }
+    }
 
     /// Runs started at `time` or before, in order.
-    package func runs(at time: Timestamp) -> ArraySlice<RunRecord> { runs.prefix(runs.count(at: time)) }
+    package func runs(at time: Timestamp) -> Slice<RecordList<RunRecord>> { runs.prefix(runs.count(at: time)) }
 
     /// The run that started last; with a key: of those that it started.
     package func latestRun(by key: KeyID? = nil, at time: Timestamp? = nil) -> RunRecord? {

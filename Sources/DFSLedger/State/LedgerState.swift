@@ -23,15 +23,13 @@ package struct LedgerState: Sendable, Hashable {
     package internal(set) var datasets: [String: DatasetState] = [:]
     package internal(set) var projects: [String: ProjectState] = [:]
     /// In the order in which they started.
-    package internal(set) var runs: [RunRecord] = []
+    package internal(set) var runs = RecordList<RunRecord>()
     /// Of each recording event, in the order of the ledger.
-    package internal(set) var packSets: [PackSetMark] = []
+    package internal(set) var packSets = RecordList<PackSetMark>()
     package internal(set) var condemnations = Condemnations()
-    package internal(set) var rejected: [RejectedEvent] = []
+    package internal(set) var rejected = RecordList<RejectedEvent>()
     /// How often each kind of event was met that this version does not know.
     package internal(set) var unknownKinds: [String: Int] = [:]
-    /// Where a run stands in `runs`.
-    var runPositions: [RunID: Int] = [:]
     /// Names of datasets by what names in conflict have in common.
     var datasetFamilies: [String: Set<String>] = [:]
 
@@ -49,17 +47,19 @@ package struct LedgerState: Sendable, Hashable {
     package mutating func apply(
         _ entry: LedgerEntry, fileDigest: Digest, signatures: SignatureCheck = .verify
     ) throws(DFSError) {
-        let problem = placeProblems(of: entry).first ?? signerProblem(of: entry, signatures: signatures)
+        let foldable = FoldableEntry(entry, digest: fileDigest)
+        let problem =
+            placeProblems(of: foldable).first ?? signerProblem(of: entry, foldable, signatures: signatures)
         if let problem {
             throw DFSError(
                 .corrupt, "ledger entry \(entry.sequence) cannot follow entry \(head.sequence)", cause: problem,
                 hint: "dfs audit verify")
         }
-        accept(entry, fileDigest: fileDigest)
+        accept(foldable)
     }
 
     /// What is wrong with the place that the entry takes after the head.
-    func placeProblems(of entry: LedgerEntry) -> [String] {
+    func placeProblems(of entry: FoldableEntry) -> [String] {
         var problems = [String]()
         if entry.sequence != head.sequence + 1 { problems.append("its sequence number is \(entry.sequence)") }
         if entry.store != store { problems.append("it belongs to store \(entry.store)") }
@@ -70,48 +70,46 @@ package struct LedgerState: Sendable, Hashable {
             )
         }
         if let time = head.time, entry.time < time { problems.append("its time is before that of its predecessor") }
-        if entry.sequence == 1, entry.events.first?["kind"] != "store.created" {
+        if entry.sequence == 1, entry.events.first?.kind != "store.created" {
             problems.append("its first event is not store.created")
         }
         return problems
     }
 
     /// What is wrong with the key or the signature of the entry.
-    func signerProblem(of entry: LedgerEntry, signatures: SignatureCheck) -> String? {
-        guard let key = keys[entry.key]?.publicKey ?? introduction(of: entry.key, in: entry) else {
-            return "its key \(entry.key.text) was never added"
-        }
+    func signerProblem(of entry: LedgerEntry, _ foldable: FoldableEntry, signatures: SignatureCheck) -> String? {
+        guard let key = key(of: foldable) else { return "its key \(entry.key.text) was never added" }
         return signatures == .verify ? entry.signatureProblem(key) : nil
     }
 
-    /// The signer's public key, when the entry itself adds it in a way that holds.
-    private func introduction(of id: KeyID, in entry: LedgerEntry) -> PublicKey? {
-        for json in entry.events {
-            guard case .keyAdded(let key, let owner)? = try? LedgerEvent(json: json), key.id == id else { continue }
+    /// The signer's public key: known, or added by the entry itself in a way that holds.
+    func key(of entry: FoldableEntry) -> PublicKey? {
+        if let known = keys[entry.key] { return known.publicKey }
+        for parsed in entry.events {
+            guard case .success(.keyAdded(let key, let owner)) = parsed.event, key.id == entry.key else { continue }
             if !owner || entry.sequence == 1 { return key }
         }
         return nil
     }
 
     /// Moves the head to the entry and folds its events, without a look at its place and signature.
-    mutating func accept(_ entry: LedgerEntry, fileDigest: Digest) {
+    mutating func accept(_ entry: FoldableEntry) {
         let mark = EntryMark(sequence: entry.sequence, time: entry.time, key: entry.key)
         let signerWasRevoked = keys[entry.key]?.isRevoked ?? false
-        for (index, json) in entry.events.enumerated() {
-            var kind = json["kind"]?.string ?? ""
-            let reason: String?
-            do throws(DFSError) {
-                let event = try LedgerEvent(json: json)
-                kind = event.kind
-                reason = signerWasRevoked ? "the key that signed it is revoked" : fold(event, index: index, mark: mark)
-            } catch {
-                reason = error.cause ?? error.what
-            }
+        for (index, parsed) in entry.events.enumerated() {
+            let reason: String? =
+                switch parsed.event {
+                case .failure(let error): error.cause ?? error.what
+                case .success(let event):
+                    signerWasRevoked ? "the key that signed it is revoked" : fold(event, index: index, mark: mark)
+                }
             if let reason {
-                rejected.append(RejectedEvent(sequence: entry.sequence, index: index, kind: kind, reason: reason))
+                let rejection = RejectedEvent(
+                    sequence: entry.sequence, index: index, kind: parsed.kind, reason: reason)
+                rejected.append(rejection, at: entry.sequence)
             }
         }
-        head = Head(sequence: entry.sequence, digest: fileDigest, time: entry.time)
+        head = Head(sequence: entry.sequence, digest: entry.digest, time: entry.time)
     }
 
     /// Moves the head past an entry that cannot be read, so that those after it can be looked at.

@@ -18,23 +18,25 @@ extension Marked {
     package var key: KeyID { mark.key }
 }
 
-extension Array where Element: Marked {
-    /// How many were said at `time` or before.
-    package func count(at time: Timestamp) -> Int {
+extension RandomAccessCollection where Index == Int {
+    /// How many of the elements, of which all that are `before` come first.
+    package func count(before isBefore: (Element) -> Bool) -> Int {
         var low = startIndex
         var high = endIndex
         while low < high {
             let middle = (low + high) / 2
-            if self[middle].mark.time <= time { low = middle + 1 } else { high = middle }
+            if isBefore(self[middle]) { low = middle + 1 } else { high = middle }
         }
-        return low
+        return low - startIndex
     }
+}
+
+extension RandomAccessCollection where Index == Int, Element: Marked {
+    /// How many were said at `time` or before.
+    package func count(at time: Timestamp) -> Int { count { $0.mark.time <= time } }
 
     /// The last one said at `time` or before.
-    package func last(at time: Timestamp) -> Element? {
-        let count = count(at: time)
-        return count == 0 ? nil : self[count - 1]
-    }
+    package func last(at time: Timestamp) -> Element? { prefix(count(at: time)).last }
 }
 
 package struct KeyRecord: Sendable, Hashable, Marked {
@@ -72,9 +74,9 @@ package struct TagChange: Sendable, Hashable, Marked {
 package struct DatasetState: Sendable, Hashable {
     package let name: String
     /// `versions[i]` has number i + 1.
-    package internal(set) var versions: [VersionRecord] = []
+    package internal(set) var versions = RecordList<VersionRecord>()
     /// The history of every tag that ever was.
-    package internal(set) var tagHistory: [String: [TagChange]] = [:]
+    package internal(set) var tagHistory: [String: RecordList<TagChange>] = [:]
     /// Versions that were taken out, by number.
     package internal(set) var removals: [Int: VersionRemoval] = [:]
 }
@@ -90,20 +92,16 @@ package struct SnapshotRecord: Sendable, Hashable, Marked {
 
 package struct ProjectState: Sendable, Hashable {
     package let name: String
-    package internal(set) var snapshots: [SnapshotRecord] = []
-    var positions: [String: Int] = [:]
+    package internal(set) var snapshots = RecordList<SnapshotRecord>()
 
-    package func snapshot(_ id: String) -> SnapshotRecord? { positions[id].map { snapshots[$0] } }
+    package func snapshot(_ id: String) -> SnapshotRecord? {
+        snapshots.position(lookup: LookupTable.value(of: id)) { $0.id == id }.map { snapshots[$0] }
+    }
 
     package var latest: SnapshotRecord? { snapshots.last }
 
     /// The latest captured at `time` or before.
     package func snapshot(at time: Timestamp) -> SnapshotRecord? { snapshots.last(at: time) }
-
-    mutating func append(_ snapshot: SnapshotRecord) {
-        positions[snapshot.id] = snapshots.count
-        snapshots.append(snapshot)
-    }
 }
 
 /// A tag of a run was set or removed.
@@ -168,6 +166,8 @@ package struct RunRecord: Sendable, Hashable, Marked {
 package struct PackSetMark: Sendable, Hashable {
     package let packs: ObjectAddress
     package let pack: PackID
+    /// The event's text, which lies in `pack`.
+    package let text: ObjectAddress?
     package let sequence: UInt64
 }
 

@@ -1,14 +1,14 @@
 import DFSModel
 
 extension RunInput: SnapshotCodable {
-    func write(to writer: inout SnapshotWriter) {
+    package func write(to writer: inout SnapshotWriter) {
         writer.text(key)
         writer.text(dataset)
         writer.integer(UInt64(version))
         writer.digest(content.digest)
     }
 
-    init(from reader: inout SnapshotReader) throws(DFSError) {
+    package init(from reader: inout SnapshotReader) throws(DFSError) {
         key = try reader.text()
         dataset = try reader.text()
         version = try reader.number()
@@ -17,14 +17,14 @@ extension RunInput: SnapshotCodable {
 }
 
 extension RunTagChange: SnapshotCodable {
-    func write(to writer: inout SnapshotWriter) {
+    package func write(to writer: inout SnapshotWriter) {
         writer.text(tag)
         writer.flag(isSet)
         writer.optionalAddress(text)
         mark.write(to: &writer)
     }
 
-    init(from reader: inout SnapshotReader) throws(DFSError) {
+    package init(from reader: inout SnapshotReader) throws(DFSError) {
         tag = try reader.text()
         isSet = try reader.flag()
         text = try reader.optionalAddress()
@@ -33,7 +33,7 @@ extension RunTagChange: SnapshotCodable {
 }
 
 extension RunEnd: SnapshotCodable {
-    func write(to writer: inout SnapshotWriter) {
+    package func write(to writer: inout SnapshotWriter) {
         writer.text(outcome.rawValue)
         writer.optional(outputs)
         writer.optional(work)
@@ -43,7 +43,7 @@ extension RunEnd: SnapshotCodable {
         mark.write(to: &writer)
     }
 
-    init(from reader: inout SnapshotReader) throws(DFSError) {
+    package init(from reader: inout SnapshotReader) throws(DFSError) {
         outcome = try reader.value { RunOutcome(rawValue: $0) }
         outputs = try reader.optional(TreeReference.self)
         work = try reader.optional(TreeReference.self)
@@ -55,7 +55,9 @@ extension RunEnd: SnapshotCodable {
 }
 
 extension RunRecord: SnapshotCodable {
-    func write(to writer: inout SnapshotWriter) {
+    package var lookup: UInt64? { LookupTable.value(of: id.description) }
+
+    package func write(to writer: inout SnapshotWriter) {
         writer.text(id.description)
         writer.text(project)
         writer.text(snapshot)
@@ -68,7 +70,7 @@ extension RunRecord: SnapshotCodable {
         writer.list(tagHistory)
     }
 
-    init(from reader: inout SnapshotReader) throws(DFSError) {
+    package init(from reader: inout SnapshotReader) throws(DFSError) {
         id = try reader.value { RunID($0) }
         project = try reader.text()
         snapshot = try reader.text()

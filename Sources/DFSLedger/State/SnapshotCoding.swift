@@ -1,13 +1,19 @@
 import DFSModel
 
-/// A value with a binary form in state snapshots.
-protocol SnapshotCodable {
+/// A value with a binary form in the cached state.
+package protocol SnapshotCodable: Sendable {
+    /// 64 bits of what a record is looked up by; of all records of a type or of none.
+    var lookup: UInt64? { get }
     func write(to writer: inout SnapshotWriter)
     init(from reader: inout SnapshotReader) throws(DFSError)
 }
 
-/// Collects the bytes of a snapshot: little-endian integers, texts and lists with their count in front.
-struct SnapshotWriter {
+extension SnapshotCodable {
+    package var lookup: UInt64? { nil }
+}
+
+/// Collects bytes of the cached state: little-endian integers, texts and lists with their count in front.
+package struct SnapshotWriter {
     private(set) var bytes = [UInt8]()
 
     mutating func raw(_ more: [UInt8]) { bytes += more }
@@ -39,20 +45,28 @@ struct SnapshotWriter {
 }
 
 /// Reads what `SnapshotWriter` wrote; every step is checked, so hostile bytes end in an error and never in a trap.
-struct SnapshotReader {
+package struct SnapshotReader {
     private let bytes: [UInt8]
-    private var position = 0
+    private var position: Int
+    private let limit: Int
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    init(_ bytes: [UInt8]) { self.init(bytes, 0..<bytes.count) }
 
-    var isAtEnd: Bool { position == bytes.count }
+    /// Reads a part, which must lie within `bytes`.
+    init(_ bytes: [UInt8], _ range: Range<Int>) {
+        self.bytes = bytes
+        position = range.lowerBound
+        limit = range.upperBound
+    }
+
+    var isAtEnd: Bool { position == limit }
 
     static func problem(_ cause: String) -> DFSError {
-        DFSError(.corrupt, "malformed snapshot of the ledger's state", cause: cause)
+        DFSError(.corrupt, "malformed cache of the ledger's state", cause: cause)
     }
 
     private mutating func advance(_ count: Int) throws(DFSError) -> Int {
-        guard count >= 0, count <= bytes.count - position else { throw Self.problem("it ends early") }
+        guard count >= 0, count <= limit - position else { throw Self.problem("it ends early") }
         defer { position += count }
         return position
     }
@@ -83,7 +97,7 @@ struct SnapshotReader {
     /// The number of elements that follow; each takes at least a byte, so that no false count reserves much.
     mutating func count() throws(DFSError) -> Int {
         let count = Int(try integer(UInt32.self))
-        guard count <= bytes.count - position else { throw Self.problem("it ends early") }
+        guard count <= limit - position else { throw Self.problem("it ends early") }
         return count
     }
 

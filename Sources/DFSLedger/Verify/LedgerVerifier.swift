@@ -26,6 +26,7 @@ package struct LedgerVerifier {
         var walk = Walk(state: LedgerState(store: store, storeFileDigest: storeFileDigest))
         var standing: [UInt64] = []
         var isListed = false
+        var bundles: [UInt64] = []
         var sequence: UInt64 = 1
         while true {
             progress(sequence)
@@ -34,13 +35,14 @@ package struct LedgerVerifier {
                 continue
             }
             // Absent: the end, unless a later one stands in the folder.
-            if !isListed { standing = try list(&walk.report) }
+            if !isListed { (standing, bundles) = try list(&walk.report) }
             isListed = true
             guard let next = standing.first(where: { $0 > sequence }) else { break }
             walk.skip(sequence..<next)
             sequence = next
         }
         if sequence == 1 { walk.add(1, "there is no first entry") }
+        for number in bundles { check(bundle: number, &walk) }
         return walk.report
     }
 
@@ -50,13 +52,37 @@ package struct LedgerVerifier {
         } catch { return .failure(error) }
     }
 
-    /// Numbers of entries that stand in the folder, in order; files that are none are noted.
-    private func list(_ report: inout LedgerReport) throws(DFSError) -> [UInt64] {
-        var found = [UInt64]()
+    /// Numbers of entries that stand in the folder, and of bundles, in order; files that are neither are noted.
+    private func list(_ report: inout LedgerReport) throws(DFSError) -> (entries: [UInt64], bundles: [UInt64]) {
+        var entries = [UInt64]()
+        var bundles = [UInt64]()
         for key in try backend.list(EntryKey.folder) where !key.hasPrefix(EntryKey.folder + "checkpoints/") {
-            if let sequence = EntryKey.sequence(key) { found.append(sequence) } else { report.strays.append(key) }
+            if let sequence = EntryKey.sequence(key) {
+                entries.append(sequence)
+            } else if let number = EntryBundle.number(key) {
+                bundles.append(number)
+            } else {
+                report.strays.append(key)
+            }
         }
-        return found.sorted()
+        return (entries.sorted(), bundles.sorted())
+    }
+
+    /// A bundle must say what the entries' own files say.
+    private func check(bundle number: UInt64, _ walk: inout Walk) {
+        let range = EntryKey.entries(ofFolder: number)
+        do throws(DFSError) {
+            guard let bytes = try backend.get(EntryBundle.key(number), limit: EntryBundle.byteLimit) else { return }
+            let entries = try EntryBundle.decode(bytes, first: range.lowerBound).map { Digest.of($0) }
+            guard entries.count == range.count else {
+                return walk.add(range.lowerBound, "its bundle has \(entries.count) entries")
+            }
+            for (sequence, digest) in zip(range, entries) where walk.digests[sequence] != digest {
+                return walk.add(sequence, "its bundle has other bytes")
+            }
+        } catch {
+            walk.add(range.lowerBound, "its bundle cannot be read: \(error.cause ?? error.what)")
+        }
     }
 }
 
@@ -68,6 +94,8 @@ private struct Walk {
     /// Whether the state's time is that of the predecessor.
     private var knowsTime = true
     private var textsSeen = Set<Digest>()
+    /// SHA-256 of the files that were read.
+    private(set) var digests: [UInt64: Digest] = [:]
 
     init(state: LedgerState) { report = LedgerReport(state: state) }
 
@@ -94,6 +122,7 @@ private struct Walk {
             guard let bytes = try read.get() else { return false }
             report.entries += 1
             let digest = Digest.of(bytes)
+            digests[sequence] = digest
             do throws(DFSError) {
                 check(try LedgerEntry.parse(bytes), at: sequence, fileDigest: digest, texts: texts)
             } catch {
@@ -119,17 +148,18 @@ private struct Walk {
         _ entry: LedgerEntry, at sequence: UInt64, fileDigest: Digest, texts: LedgerVerifier.TextSource?
     ) {
         if isAfterGap { report.state.passOver(sequence - 1, fileDigest: entry.previous) }
-        for problem in report.state.placeProblems(of: entry) { add(sequence, problem) }
+        let foldable = FoldableEntry(entry, digest: fileDigest)
+        for problem in report.state.placeProblems(of: foldable) { add(sequence, problem) }
         checkTime(of: entry, at: sequence)
         noteUnknown(in: entry, at: sequence)
         if let revoked = report.state.keys[entry.key]?.revoked {
             add(sequence, "its key \(entry.key.text) was revoked by entry \(revoked.sequence)")
         }
-        let signerProblem = report.state.signerProblem(of: entry, signatures: .verify)
+        let signerProblem = report.state.signerProblem(of: entry, foldable, signatures: .verify)
         if let signerProblem { add(sequence, signerProblem) }
         let isTrusted = signerProblem == nil && entry.sequence == sequence && entry.store == report.state.store
         if isTrusted {
-            report.state.accept(entry, fileDigest: fileDigest)
+            report.state.accept(foldable)
         } else {
             report.state.passOver(sequence, fileDigest: fileDigest)
         }

@@ -6,7 +6,11 @@ import DFSModel
 /// Derived from the tables of packs that the ledger reaches; may lack anything at any time. A miss means "store
 /// again" to a writer and "look in the packs' own tables" to a reader.
 final class ChunkTable: Sendable {
-    static let tables = ["chunks", "packs"]
+    static let tables = ["chunks", "packs", "objects"]
+    /// Larger objects are not kept.
+    private static let keptLimit = 4096
+    /// Items of tables that are sorted together before they are put.
+    private static let batch = 1 << 16
 
     private let index: Index
 
@@ -35,8 +39,12 @@ final class ChunkTable: Sendable {
         }
     }
 
-    /// Takes in tables. A pack that is known already, or condemned, is passed over.
-    func add(_ tables: [PackIndex]) throws(DFSError) {
+    /// Takes in tables, and objects to keep. A pack that is known already, or condemned, is passed over. `also` writes more in the same
+    /// transaction.
+    func add(
+        _ tables: [PackIndex], keeping objects: [(address: ObjectAddress, bytes: [UInt8])] = [],
+        also: (borrowing WriteTransaction) throws(DFSError) -> Void = { _ in }
+    ) throws(DFSError) {
         try index.write { t throws(DFSError) in
             var next: UInt32 = 1
             if let last = try t.last("packs", prefix: [UInt8(ascii: "n")]),
@@ -44,18 +52,22 @@ final class ChunkTable: Sendable {
             {
                 next = n + 1
             }
+            var items = [(item: PackItem, pack: UInt32)]()
             for table in tables {
                 guard try t.get("packs", Self.idKey(table.id)) == nil,
                     try t.get("packs", Self.condemnedKey(table.id)) == nil
                 else { continue }
-                for i in 0..<table.count {
-                    let item = table[i]
-                    try t.put("chunks", item.digest.bytes, Self.encode(pack: next, item))
-                }
+                for i in 0..<table.count { items.append((table[i], next)) }
                 try t.put("packs", Self.numberKey(next), table.id.digest.bytes)
                 try t.put("packs", Self.idKey(table.id), Self.bigEndian(next))
                 next += 1
+                if items.count >= Self.batch { try Self.put(&items, t) }
             }
+            try Self.put(&items, t)
+            for object in objects where object.bytes.count <= Self.keptLimit {
+                try t.put("objects", object.address.digest.bytes, object.bytes)
+            }
+            try also(t)
         }
     }
 
@@ -103,6 +115,20 @@ final class ChunkTable: Sendable {
                 try t.delete("packs", Self.idKey(pack))
             }
         }
+    }
+
+    /// In the order of the keys, which visits each page of the index once.
+    private static func put(
+        _ items: inout [(item: PackItem, pack: UInt32)], _ t: borrowing WriteTransaction
+    ) throws(DFSError) {
+        items.sort { $0.item.digest < $1.item.digest }
+        for (item, pack) in items { try t.put("chunks", item.digest.bytes, encode(pack: pack, item)) }
+        items.removeAll(keepingCapacity: true)
+    }
+
+    /// The bytes kept of an object, which the caller compares with its digest.
+    func object(_ digest: Digest) throws(DFSError) -> [UInt8]? {
+        try index.read { t throws(DFSError) in try t.get("objects", digest.bytes) }
     }
 
     // MARK: Chunks
