@@ -141,8 +141,8 @@ def check_run(run):
                  and all(event[name] == it[name] for name in NAMES[kind].split())]
         need(found and [*map(check_event, found)], f"the ledger lacks its {kind} with {it}")
 def check_ledger(store, chained, pool, folder):
-    last, now = 0, ""
-    for file in sorted(file for file in path("ledger").rglob("*") if not file.is_dir()):
+    last, now, bundles = 0, "", path("ledger", "bundles")
+    for file in sorted(file for file in path("ledger").rglob("*") if not file.is_dir() and file.parent != bundles):
         with part(f"ledger/{file.parent.name}/{file.name}"):
             raw, number = file.read_bytes(), int(file.stem)
             gap, last, before, chained = number - last - 1, number, chained, sha(raw)
@@ -160,7 +160,17 @@ def check_ledger(store, chained, pool, folder):
             head = [struct.pack(">I", len(it)) + it for it in (keys[entry["key"]][0], b"deepops-fs", b"", b"sha512")]
             need(signature[:-87] == b"SSHSIG\0\0\0\1" + b"".join(head) and base64_of(signature) == encoded, "no SSHSIG")
             pool.submit(check_signature, number, f"{folder}/{number}", entry["key"], encoded, dump(entry))
+    for file in sorted(bundles.glob("*")):
+        with part(f"ledger/bundles/{file.name}"): check_bundle(file)
     return last or need(last, "the ledger is empty")
+def check_bundle(file):  # the entries of one folder of the ledger again
+    raw, number = file.read_bytes(), int(match("([0-9]{9}).bundle", file.name)[:9])
+    magic, first, count, size = struct.unpack_from("<8sQQQ", raw)
+    need((magic, first) == (b"DFSBUN\1\0", max(1, number * 1000)) and size <= 2**28, "its header is wrong")
+    names = [f"{it:012}.json" for it in range(first, number * 1000 + 1000)]
+    entries = [path("ledger", f"{number:09}", name).read_bytes() for name in names]
+    need(count == len(entries) and undo(raw[32:], size) == b"".join(struct.pack("<I", len(it)) + it for it in entries),
+         "it does not say what the entries say")
 def add_event(number, place, event, signer):
     events[number, place], kind = event, event["kind"]
     need((kind == "store.created") == (number == 1 and place == 0), "store.created is not where it must be")

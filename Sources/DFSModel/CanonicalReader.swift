@@ -10,8 +10,8 @@ struct CanonicalReader {
     static func read(_ bytes: [UInt8]) -> JSONValue? {
         bytes.withUnsafeBufferPointer { buffer in
             var reader = CanonicalReader(bytes: buffer)
-            guard let value = reader.value(depth: 0), reader.position == buffer.count else { return nil }
-            return value
+            let value = reader.value(depth: 0)
+            return reader.position == buffer.count ? value : Optional.none
         }
     }
 
@@ -32,18 +32,19 @@ struct CanonicalReader {
         case UInt8(ascii: "{"): return object(depth: depth)
         case UInt8(ascii: "["): return array(depth: depth)
         case UInt8(ascii: "\""): return string().flatMap { String(validating: $0, as: UTF8.self) }.map { .string($0) }
-        case UInt8(ascii: "t"): return word("true") ? .bool(true) : nil
-        case UInt8(ascii: "f"): return word("false") ? .bool(false) : nil
-        case UInt8(ascii: "n"): return word("null") ? .null : nil
+        case UInt8(ascii: "t"): return word("true", .bool(true))
+        case UInt8(ascii: "f"): return word("false", .bool(false))
+        case UInt8(ascii: "n"): return word("null", .null)
         default: return integer()
         }
     }
 
-    private mutating func word(_ text: StaticString) -> Bool {
-        guard bytes.count - position >= text.utf8CodeUnitCount else { return false }
-        for i in 0..<text.utf8CodeUnitCount where bytes[position + i] != text.utf8Start[i] { return false }
+    // A bare `nil` may be JSON's null too: it stands only where the type is an optional for certain.
+    private mutating func word(_ text: StaticString, _ value: JSONValue) -> JSONValue? {
+        guard bytes.count - position >= text.utf8CodeUnitCount else { return Optional.none }
+        for i in 0..<text.utf8CodeUnitCount where bytes[position + i] != text.utf8Start[i] { return Optional.none }
         position += text.utf8CodeUnitCount
-        return true
+        return value
     }
 
     private mutating func array(depth: Int) -> JSONValue? {
@@ -54,7 +55,8 @@ struct CanonicalReader {
             guard let element = value(depth: depth + 1) else { return nil }
             elements.append(element)
         } while take(UInt8(ascii: ","))
-        return take(UInt8(ascii: "]")) ? .array(elements) : nil
+        guard take(UInt8(ascii: "]")) else { return Optional.none }
+        return .array(elements)
     }
 
     private mutating func object(depth: Int) -> JSONValue? {
@@ -70,7 +72,8 @@ struct CanonicalReader {
             previous = name
             members[String(decoding: name, as: UTF8.self)] = member
         } while take(UInt8(ascii: ","))
-        return take(UInt8(ascii: "}")) ? .object(members) : nil
+        guard take(UInt8(ascii: "}")) else { return Optional.none }
+        return .object(members)
     }
 
     private static func precedes(_ a: UnsafeBufferPointer<UInt8>, _ b: UnsafeBufferPointer<UInt8>) -> Bool {

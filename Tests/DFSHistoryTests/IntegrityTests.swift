@@ -202,6 +202,68 @@ import Testing
         #expect(try !problems(host).isEmpty)
     }
 
+    /// What could not be taken in is looked at again, without another entry, and only that.
+    @Test func whatIsRepairedIsLearned() throws {
+        let test = try TestRepository()
+        var random = SeededGenerator(seed: 18)
+        var versions = [VersionRecord]()
+        for i in 0..<4 {
+            try test.directory.write("a/\(i)", random.bytes(20_000))
+            versions.append(try test.commit("A", test.directory.sub("a")).version)
+        }
+        let table = test.storePath + "/" + PackIndex.indexKey(versions[1].record.pack)
+        let whole = try #require(try Files.read(table))
+        chmod(table, 0o644)
+        try TestFiles.write(table, whole.dropLast() + [1])
+        let host = try test.reopened(cache: "fresh")
+        #expect(try host.state().datasets["A"]?.versions.count == 4)
+        #expect(try !host.objects.knows(versions[1].record.pack) && host.objects.knows(versions[3].record.pack))
+        try TestFiles.write(table, whole)
+        let later = try test.reopened(cache: "fresh")
+        _ = try later.state()
+        #expect(try later.objects.knows(versions[1].record.pack))
+        #expect(try problems(later) == [])
+    }
+
+    /// A host that was interrupted while it took in a history goes on, and knows all of it in the end.
+    @Test func interruptedLearningGoesOn() throws {
+        let test = try TestRepository()
+        var random = SeededGenerator(seed: 19)
+        var versions = [VersionRecord]()
+        for i in 0..<6 {
+            try test.directory.write("a/\(i)", random.bytes(20_000))
+            versions.append(try test.commit("A", test.directory.sub("a")).version)
+        }
+        // A table that cannot be read now is no damage: nothing is passed over for it.
+        let table = test.storePath + "/" + PackIndex.indexKey(versions[4].record.pack)
+        #expect(system("mv \(table) \(table)-away && mkdir \(table)") == 0)
+        let host = try test.reopened(cache: "fresh")
+        #expect(throws: DFSError.self) { try host.state() }
+        #expect(system("rmdir \(table) && mv \(table)-away \(table)") == 0)
+        #expect(try host.state().datasets["A"]?.versions.count == 6)
+        for version in versions {
+            #expect(try host.objects.knows(version.record.pack))
+            #expect(try host.text(version.text)["source"]?.string == test.directory.sub("a"))
+        }
+        #expect(try problems(try test.reopened(cache: "fresh")) == [])
+    }
+
+    /// Two processes of one host, one of which was faster: what the index knows already is no other history.
+    @Test func anIndexThatIsAheadIsKept() throws {
+        let test = try TestRepository()
+        try test.directory.write("a/file", "content")
+        let first = try test.commit("A", test.directory.sub("a")).version
+        let behind = test.repository.ledger.state
+        let learning = Learning(
+            index: test.repository.index, objects: test.repository.objects, ledger: test.repository.ledger, saved: nil)
+        try test.directory.write("a/more", "more")
+        let second = try test.commit("A", test.directory.sub("a")).version
+        try learning.take(behind)
+        #expect(try test.repository.objects.knows(first.record.pack))
+        #expect(try test.repository.objects.knows(second.record.pack))
+        #expect(try Learning.savedState(test.repository.index)?.head == test.repository.state().head)
+    }
+
     /// The same chunk in two packs, one of them damaged: either serves.
     @Test func anyPackServes() throws {
         let test = try TestRepository()

@@ -8,7 +8,7 @@ import Glibc
 /// `dfs __history STORE CACHE KEY versions|entries COUNT`: makes a store with a long history, for benchmarks. All of it goes
 /// through the library, in this one process, as single commands would.
 ///
-/// `versions`: dataset `data`, of 1,000 files in 10 directories, 10 of which change from one version to the next; the files
+/// `versions`: dataset `long`, of 1,000 files in 10 directories, 10 of which change from one version to the next; the files
 /// stand beside the store, in `STORE.source`. `entries`: versions, moves of tags, starts and ends of runs, all of which
 /// name the same small content.
 enum MakeHistory {
@@ -44,7 +44,7 @@ enum MakeHistory {
                 let file = version == 1 ? i : (version * changed + i) * 37 % files
                 try write("\(source)/\(file % 10)/\(file)", "file \(file) of version \(version)\n")
             }
-            _ = try commit("data", source, repository, signer)
+            _ = try commit("long", source, repository, signer)
         }
     }
 

@@ -10,7 +10,7 @@ import Synchronization
 ///
 /// Used by one thread at a time. A row of its own says up to which entry packs were taken in, and is written in the
 /// transaction that takes them in: whoever is interrupted, goes on from there.
-final class Learning: Sendable {
+package final class Learning: Sendable {
     static let tables = ["state", "history"]
     private static let learnedKey = Array("learned".utf8)
 
@@ -20,7 +20,7 @@ final class Learning: Sendable {
     /// The head of the state that the index holds and that is known to stand in this ledger.
     private let saved: Mutex<LedgerState.Head?>
 
-    init(index: Index, objects: ObjectStore, ledger: Ledger, saved: LedgerState.Head?) {
+    package init(index: Index, objects: ObjectStore, ledger: Ledger, saved: LedgerState.Head?) {
         self.index = index
         self.objects = objects
         self.ledger = ledger
@@ -29,7 +29,7 @@ final class Learning: Sendable {
 
     /// The state that an index holds; `nil` when it holds none that can be read. Whether it is of this ledger shows when
     /// the ledger is read.
-    static func savedState(_ index: Index) throws(DFSError) -> LedgerState? {
+    package static func savedState(_ index: Index) throws(DFSError) -> LedgerState? {
         try index.read { t throws(DFSError) in
             var rows = [StateRow]()
             try t.forEach("history", prefix: []) { key, value throws(DFSError) in
@@ -41,7 +41,7 @@ final class Learning: Sendable {
     }
 
     /// Takes in what `state` says and the index does not know.
-    func take(_ state: LedgerState) throws(DFSError) {
+    package func take(_ state: LedgerState) throws(DFSError) {
         var learned = try learned()
         if let known = learned, try !stands(known.sequence, known.entry, state) {
             // Another history: a copy of the store that went on, or this one put back from a copy. What the index knows

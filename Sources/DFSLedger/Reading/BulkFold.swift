@@ -207,9 +207,10 @@ private struct Vouching: Sendable {
         certain = []
         open = []
         let isRight = Atomic<Bool>(true)
-        let threads = Workers.processorCount
-        Workers.run(min(threads, (waiting.count + 31) / 32)) { thread in
-            for one in waiting.indices.filter({ $0 % threads == thread }).map({ waiting[$0] }) {
+        let threads = max(1, min(Workers.processorCount, waiting.count / 32))
+        Workers.run(threads) { thread in
+            for place in stride(from: thread, to: waiting.count, by: threads) {
+                let one = waiting[place]
                 guard isRight.load(ordering: .relaxed) else { return }
                 guard let entry = try? LedgerEntry.parse(one.bytes), entry.signatureProblem(one.key) == nil else {
                     return isRight.store(false, ordering: .relaxed)
