@@ -15,8 +15,10 @@ HEX, TIME = "[0-9a-f]{64}", r'"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{
 CLOCK = rf'\[{{"host":{TIME},"store":{TIME},"synchronised":"(yes|no|unknown)"}},{TIME},"[0-9a-f]{{32}}"\]'
 RECORDS = {"dataset.committed": "commit", "code.captured": "code", "run.started": "run"}  # of the end of a run: result
 NAMES = {"run.": "run", "code.captured": "project snapshot", "dataset.committed": "dataset version content"}
-KINDS = "store.created|key.(added|approved|revoked)|tag.(set|removed)|run.(finished|interrupted)|" + "|".join(RECORDS)
+KINDS = "store.created|key.(added|approved|revoked)|tag.(set|removed)|run.(finished|interrupted)|" + "|".join(
+    [*RECORDS, "dataset.removed", "gc.(condemned|performed)"])
 problems, keys, revoked, events, homes, objects = [], {}, set(), {}, {}, set()  # homes: of each pack set, its pack
+condemned, newest, deleted = {}, 0, set()  # of a condemned pack, the entry and what stands in for it
 
 def need(holds, rule):
     if not holds: raise AssertionError(rule)
@@ -73,9 +75,14 @@ def fetch(digest, among):  # an object's bytes, right wherever the first pack of
             content = undo(file.read(stored), size) if codec else file.read(stored)
             need(sha(content) == digest, f"object {digest.hex()} has other bytes in pack {pack} at {offset}")
     return objects.add(digest) or content
+def standing(packs):  # those of PACKS that are not condemned, then what stands in for the others
+    found = dict.fromkeys(packs)
+    for pack in (todo := list(found)):
+        if pack in condemned: todo += [it for it in condemned[pack][1] if it not in found and not found.update({it: 0})]
+    return [pack for pack in found if pack not in condemned]
 @functools.cache
 def pack_set(digest):  # it lies in the metadata pack of the first event that names it
-    value = parse(fetch(binary(digest), [homes[digest]]), "dfs.packs/1", "added base format removed")
+    value = parse(fetch(binary(digest), standing([homes[digest]])), "dfs.packs/1", "added base format removed")
     need(all(value[name] == sorted({match(HEX, it) for it in value[name]}) for name in ("added", "removed")), "bad set")
     return ((pack_set(value["base"]) if value["base"] else set()) | set(value["added"])) - set(value["removed"])
 def check_file(digest, size, recipe, among):
@@ -121,9 +128,9 @@ def tree(address, among, place, level=None, last=True):  # content digest, files
 def check_event(at):  # everything stored that an event names
     event = events[at]
     with part(f"entry {at[0]} ({event['kind']})"):
-        among = [home := binary(event["pack"]).hex(), *sorted(pack_set(event["packs"]))]
-        parse(fetch(binary(event["record"]), [home]), f"dfs.{RECORDS.get(event['kind'], 'result')}/1")
-        for content in [fetch(digest, [home]) for digest in index(home) if digest]:
+        among = standing([home := binary(event["pack"]).hex(), *sorted(pack_set(event["packs"]))])
+        parse(fetch(binary(event["record"]), standing([home])), f"dfs.{RECORDS.get(event['kind'], 'result')}/1")
+        for content in [fetch(it, [home]) for it in (index(home) if home in among else ()) if it]:
             need(content[:4] in (b"DFST", b"DFSR") or parse(content, json.loads(content)["format"]), "")
         for it in [event[name] for name in ("outputs", "work", "logs") if name in event] or [event] * ("tree" in event):
             need(tree(binary(it["tree"]), among, "") == (binary(it["content"]), it["files"], it["bytes"]), "wrong tree")
@@ -168,7 +175,15 @@ def add_event(number, place, event, signer):
     events[number, place], kind = event, event["kind"]
     need((kind == "store.created") == (number == 1 and place == 0), "store.created is not where it must be")
     if not re.fullmatch(KINDS, kind): print(f"note: entry {number}: {kind!r} is passed over", file=sys.stderr)
-    if "packs" in event: homes.setdefault(event["packs"], binary(event["pack"]).hex())
+    if kind == "gc.condemned" or "pack" in event:  # whoever records has read every condemnation before
+        need(event.get("heeded", 0) == newest and event.get("pack", "sha256:")[7:] not in condemned,
+             "an event does not heed the newest condemnation")
+    if kind == "gc.condemned": condemn(number, event)
+    if kind == "gc.performed":
+        for pack in [binary(it).hex() for it in event["packs"]]:
+            need(condemned[pack][0] == event["condemned"] and pack not in deleted, "it deletes what it must not")
+            deleted.add(pack)
+    if "pack" in event and "packs" in event: homes.setdefault(event["packs"], binary(event["pack"]).hex())
     if kind == "key.added" and event["key"] not in keys:
         blob, owner = base64.b64decode(event["public"].removeprefix("ssh-ed25519 ")), event["owner"]
         need(owner is True and (not keys or keys[signer][1]) or owner is False and keys, "a key is wrongly an owner")
@@ -176,6 +191,15 @@ def add_event(number, place, event, signer):
              and event["key"] == "SHA256:" + base64_of(sha(blob)).rstrip("="), "a key or its fingerprint is malformed")
         keys[event["key"]] = blob, owner
     if kind == "key.revoked" and (signer == event["key"] or keys[signer][1]): revoked.add(event["key"])
+def condemn(number, event):
+    global newest
+    packs = [binary(it).hex() for it in event["packs"]]
+    instead = {binary(it).hex(): [binary(one).hex() for one in those] for it, those in event["replacements"].items()}
+    need(packs and packs == sorted(set(packs) - set(condemned)) and set(instead) <= set(packs)
+         and event["seen"] < number, "it condemns wrongly")
+    need(not {it for those in instead.values() for it in those} & {*packs, *condemned}, "a condemned pack replaces one")
+    condemned.update((pack, (number, instead.get(pack, []))) for pack in packs)
+    newest = number
 def check_signature(number, file, key, signature, message):
     with part(f"entry {number}"):
         path(file + ".keys").write_text(f"{key} ssh-ed25519 {base64_of(keys[key][0])}\n")
@@ -195,6 +219,7 @@ def main(wanted=""):
     for at, event in texts:
         with part(f"entry {at[0]}, text"):
             among = [binary(event["pack"]).hex()] if "pack" in event else [it.stem for it in path().rglob("*.idx")]
+            among = standing(among)
             match(HEX, parse(fetch(binary(event["text"]), among), "dfs.text/1", "fields format salt")["salt"])
     runs = [event["run"] for event in events.values() if event["kind"] == "run.started" and (wanted == "--all-runs"
             or wanted[5:] and (event["run"].startswith(wanted) or event["run"].endswith(wanted)))]

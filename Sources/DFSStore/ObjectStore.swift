@@ -93,6 +93,11 @@ package final class ObjectStore: Sendable {
 
     /// Reads and checks one item of a pack.
     package func read(_ item: PackItem, of pack: PackID) throws(DFSError) -> [UInt8] {
+        try content(try stored(item, of: pack), of: item, in: pack)
+    }
+
+    /// The bytes of an item as they lie in the pack, unchecked.
+    func stored(_ item: PackItem, of pack: PackID) throws(DFSError) -> [UInt8] {
         let object = try open(pack)
         var failure: DFSError?
         let stored = [UInt8](unsafeUninitializedCapacity: Int(item.storedLength)) { buffer, count in
@@ -103,6 +108,11 @@ package final class ObjectStore: Sendable {
             } catch { failure = error }
         }
         if let failure { throw failure }
+        return stored
+    }
+
+    /// What the stored bytes of an item hold, compared with its digest.
+    func content(_ stored: [UInt8], of item: PackItem, in pack: PackID) throws(DFSError) -> [UInt8] {
         let bytes: [UInt8]
         switch item.codec {
         case .raw: bytes = stored
@@ -161,6 +171,18 @@ package final class ObjectStore: Sendable {
         if !tables.isEmpty { try table.add(tables) }
     }
 
+    /// Heeds a condemnation: from now on writers find nothing in these packs.
+    package func condemn(_ packs: [PackID]) throws(DFSError) { try table.condemn(packs) }
+
+    /// Takes in the table of a pack that stands in for condemned ones.
+    package func redirect(to pack: PackID) throws(DFSError) { try table.redirect(to: try readIndex(pack)) }
+
+    /// Forgets packs that were deleted.
+    package func drop(_ packs: [PackID]) throws(DFSError) {
+        try table.drop(packs)
+        opened.withLock { $0.remove(packs) }
+    }
+
     /// Takes in tables, and objects to keep, in one transaction, in which `also` writes the caller's own rows.
     package func learn(
         tables: [PackIndex], keeping objects: [(address: ObjectAddress, bytes: [UInt8])],
@@ -197,5 +219,11 @@ private struct OpenPacks: Sendable {
     mutating func insert(_ object: any BackendObject, for pack: PackID) {
         if objects.updateValue(object, forKey: pack) == nil { order.append(pack) }
         while order.count > Self.limit { objects[order.removeFirst()] = nil }
+    }
+
+    mutating func remove(_ packs: [PackID]) {
+        let gone = Set(packs)
+        for pack in packs { objects[pack] = nil }
+        order.removeAll { gone.contains($0) }
     }
 }

@@ -19,8 +19,9 @@ package protocol HistorySource: Sendable {
 
     /// All datasets, in order of names. Names have one or two components.
     func datasets() throws(DFSError) -> [DatasetSummary]
-    /// All versions of a dataset, ascending.
+    /// All versions of a dataset that are not removed, ascending.
     func versions(of dataset: String) throws(DFSError) -> [VersionSummary]
+    /// A version, also one that was removed: what was found before stays in use.
     func version(_ number: Int, of dataset: String) throws(DFSError) -> VersionSummary
     func tags(of dataset: String) throws(DFSError) -> [TagSummary]
     /// The number of the version that `time` (the text behind `at/`, in the grammar of times) names.
@@ -69,7 +70,7 @@ package struct HistoryPoint: Hashable, Sendable {
 
 package struct DatasetSummary: Hashable, Sendable {
     package var name: String
-    /// The last entry that made a version or set, moved or removed a tag.
+    /// The last entry that made or removed a version, or set, moved or removed a tag.
     package var changed: HistoryPoint
     /// The newest version; `nil` when none is left.
     package var latest: Int?
@@ -85,10 +86,13 @@ package struct VersionSummary: Sendable {
     package var number: Int
     /// The tree as an entry without a name; its `modified` is the time of the commit.
     package var root: TreeEntry
+    /// Whether it was taken out of the dataset; then it is found no more.
+    package var isRemoved: Bool
 
-    package init(number: Int, root: TreeEntry) {
+    package init(number: Int, root: TreeEntry, isRemoved: Bool = false) {
         self.number = number
         self.root = root
+        self.isRemoved = isRemoved
     }
 }
 

@@ -141,6 +141,10 @@ extension VirtualTree {
         }
         guard let version = Self.versionNumber(name) else { return nil }
         let summary = try history.version(version, of: dataset)
+        // Neither trouble nor absence: that it was there is known.
+        if summary.isRemoved {
+            throw DFSError(.operational, "\(dataset)@v\(version) was removed", errno: ESTALE)
+        }
         return .found(try attributes(summary, of: dataset), lifetime: .immutable)
     }
 

@@ -83,7 +83,8 @@ import Testing
         #expect(third.storedBytes <= 20)
         let status = try SourceComparison(
             reader: test.repository.reader,
-            cache: try test.repository.statCache(scope: "dataset/long", latest: third.version.record), filter: nil,
+            cache: try test.repository.statCache(
+                scope: "dataset/long", latest: third.version.record, in: test.repository.state()), filter: nil,
             threads: 2
         ).run(source, against: test.root(third.version))
         #expect(status.changes.isEmpty)
@@ -98,7 +99,8 @@ import Testing
         try write(Self.name(7), "other")
         let comparison = SourceComparison(
             reader: test.repository.reader,
-            cache: try test.repository.statCache(scope: "dataset/long", latest: version.record), filter: nil,
+            cache: try test.repository.statCache(
+                scope: "dataset/long", latest: version.record, in: test.repository.state()), filter: nil,
             threads: 2)
         let changes = try comparison.run(source, against: test.root(version)).changes
         let expected = [(boundary, "removed"), (Self.name(7), "modified"), ("zzz", "added")].sorted { $0.0 < $1.0 }

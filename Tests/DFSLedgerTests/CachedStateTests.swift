@@ -37,7 +37,9 @@ struct Storyteller {
     /// Anything that can happen, and sometimes what cannot.
     mutating func tellSomething() throws {
         var events = [LedgerEvent]()
-        for _ in 0...Int.random(in: 0...2, using: &generator) { events.append(event()) }
+        for _ in 0...Int.random(in: 0...2, using: &generator) {
+            events.append(event().heeding(state.condemnations.newest))
+        }
         try tell(events)
     }
 
@@ -46,7 +48,7 @@ struct Storyteller {
         let versions = state.datasets[name]?.versions.count ?? 0
         let runs = state.runs.count
         let some = Int.random(in: 0..<max(1, runs), using: &generator)
-        switch Int.random(in: 0..<10, using: &generator) {
+        switch Int.random(in: 0..<13, using: &generator) {
         case 0...2: return .commit(name, versions + 1)
         case 3:
             let number = Int.random(in: 1...max(1, versions), using: &generator)
@@ -56,6 +58,15 @@ struct Storyteller {
         case 5, 6: return .start(run(UInt64(runs + 1)), data: [])
         case 7: return .finish(runs == 0 ? run(1) : state.runs[some].id)
         case 8: return .tagSet(.init(tag: "good", target: .run(runs == 0 ? run(1) : state.runs[some].id), moved: false))
+        case 9:
+            let number = versions == 0 ? 1 : Int.random(in: 1...versions, using: &generator)
+            return .removal(name, Bool.random(using: &generator) ? number : nil)
+        case 10:
+            let packs = (0..<3).map { _ in PackID.some("\(Int.random(in: 0..<60, using: &generator))") }
+            return .condemnation(Array(Set(packs.dropFirst())), [packs[1]: [packs[0]]], seen: state.head.sequence)
+        case 11:
+            let last = state.condemnations.all.last
+            return .packsDeleted(.init(condemned: last?.sequence ?? 1, packs: last?.packs ?? [.some("0")]))
         default: return .tagRemoved(.init(tag: "best", holder: .dataset(name)))
         }
     }

@@ -197,6 +197,19 @@ extension LedgerEvent {
         .tagSet(.init(tag: tag, target: .version(dataset: dataset, number: version), moved: moved))
     }
 
+    static func removal(_ dataset: String, _ version: Int?) -> LedgerEvent {
+        .datasetRemoved(
+            .init(
+                dataset: dataset, version: version, text: ObjectAddress(.of(Array("why".utf8))),
+                packs: ObjectAddress(.of(Array("no packs".utf8))), pack: .some("removal \(dataset) \(version ?? 0)")))
+    }
+
+    static func condemnation(
+        _ packs: [PackID], _ replacements: [PackID: [PackID]] = [:], seen: UInt64 = 1
+    ) -> LedgerEvent {
+        .packsCondemned(.init(packs: packs, replacements: replacements, seen: seen))
+    }
+
     static func code(_ project: String, _ snapshot: String) -> LedgerEvent {
         .codeCaptured(
             .init(project: project, snapshot: snapshot, tree: .some(snapshot), record: .some(project + snapshot)))
@@ -215,4 +228,8 @@ func failure(_ body: () throws -> Void) -> DFSError? {
         try body()
         return nil
     } catch { return error as? DFSError }
+}
+
+extension PackID {
+    static func some(_ seed: String) -> PackID { PackID(.of(Array("pack \(seed)".utf8))) }
 }

@@ -26,11 +26,13 @@ struct Log: DFSCommand {
         }
         switch try context.reference(name, resolver.state) {
         case .dataset(let dataset, let selector, let inner):
-            let start = try resolver.version(dataset, selector)
+            let start = try Self.start(resolver, dataset, selector)
             let known = resolver.state.datasets[dataset]
             let tags = Self.tagsByVersion(known)
             let items = (known?.versions ?? RecordList()).prefix(start.number).map {
-                LogItem(dataset: dataset, version: $0, tags: tags[$0.number] ?? [])
+                LogItem(
+                    dataset: dataset, version: $0, tags: tags[$0.number] ?? [],
+                    removal: known?.removal(of: $0.number))
             }
             try print(items, dataset, try path.map(Self.components) ?? inner, repository, context)
         case .code(let project, let selector, let inner):
@@ -46,6 +48,17 @@ struct Log: DFSCommand {
             try print(LogItem.ofRun(run), repository, context)
         }
         return .done
+    }
+
+    /// A dataset's log goes on where all its versions are removed.
+    private static func start(
+        _ resolver: Resolver, _ dataset: String, _ selector: Reference.Selector
+    ) throws(DFSError) -> VersionRecord {
+        if selector == .latest, let known = resolver.state.datasets[dataset], let last = known.version(known.lastNumber)
+        {
+            return last
+        }
+        return try resolver.anyVersion(dataset, selector)
     }
 
     private static func components(_ text: String) throws(DFSError) -> [[UInt8]] {
@@ -65,7 +78,7 @@ struct Log: DFSCommand {
         let list = context.output.list(of: PathLogRow.self)
         for (item, change) in try changes(items, name, path, repository).reversed() {
             let fields = (try? repository.text(item.text)) ?? [:]
-            try list.add(PathLogRow(log: LogRow(item: item, fields: fields), change: change))
+            try list.add(PathLogRow(log: LogRow(item: item, fields: fields, reason: nil), change: change))
         }
         try list.finish()
     }
@@ -79,7 +92,8 @@ struct Log: DFSCommand {
         var history = PathHistory(reader: repository.reader, path: path)
         var before: TreeEntry?
         for item in items {
-            guard let tree = item.tree else { continue }
+            // Of a removed version nothing need be there.
+            guard let tree = item.tree, item.removal == nil else { continue }
             let after = try history.entry(in: tree.tree)
             if before?.letter != after?.letter || before?.content != after?.content {
                 let kind: TreeChange.Kind = before == nil ? .added : after == nil ? .removed : .modified
@@ -107,7 +121,10 @@ struct Log: DFSCommand {
         var items = [LogItem]()
         for (name, dataset) in state.datasets {
             let tags = Self.tagsByVersion(dataset)
-            items += dataset.versions.map { LogItem(dataset: name, version: $0, tags: tags[$0.number] ?? []) }
+            items += dataset.versions.map {
+                LogItem(
+                    dataset: name, version: $0, tags: tags[$0.number] ?? [], removal: dataset.removal(of: $0.number))
+            }
         }
         for (name, project) in state.projects {
             items += project.snapshots.map { LogItem(project: name, snapshot: $0) }
@@ -123,7 +140,8 @@ struct Log: DFSCommand {
         for item in items {
             // A text may have been removed; the entry still counts.
             let fields = (try? repository.text(item.text)) ?? [:]
-            try list.add(LogRow(item: item, fields: fields))
+            let reason = item.removal.map { (try? repository.text($0.text))?["reason"]?.string ?? "" }
+            try list.add(LogRow(item: item, fields: fields, reason: reason))
         }
         try list.finish(whenEmpty: "nothing was recorded yet")
     }
@@ -142,8 +160,10 @@ private struct LogItem: Sendable {
     /// Of things that one entry recorded.
     let order: Int
     let facts: [String: JSONValue]
+    let removal: VersionRemoval?
 
-    init(dataset: String, version: VersionRecord, tags: [String]) {
+    init(dataset: String, version: VersionRecord, tags: [String], removal: VersionRemoval?) {
+        self.removal = removal
         kind = "version"
         reference = "\(dataset)@v\(version.number)"
         tree = version.tree
@@ -165,6 +185,7 @@ private struct LogItem: Sendable {
         outcome = nil
         order = 0
         facts = ["project": .string(project), "snapshot": .string(snapshot.id)]
+        removal = nil
     }
 
     private init(_ run: RunRecord, _ end: RunEnd?) {
@@ -177,6 +198,7 @@ private struct LogItem: Sendable {
         outcome = end?.outcome.rawValue ?? "started"
         order = end == nil ? 1 : 2
         facts = ["run": .string(run.id.description), "name": .string(RunName.of(run.id))]
+        removal = nil
     }
 
     /// Newest first.
@@ -194,6 +216,8 @@ private struct LogRow: Row {
 
     let item: LogItem
     let fields: [String: JSONValue]
+    /// Why it was removed; `nil`: it was not.
+    let reason: String?
 
     var json: [String: JSONValue] {
         var members = item.facts
@@ -211,11 +235,17 @@ private struct LogRow: Row {
         if let outcome = item.outcome { members["status"] = .string(outcome) }
         if !fields.isEmpty { members["text"] = .object(fields) }
         if let message = fields["message"] { members["message"] = message }
+        if let removal = item.removal {
+            members["removed"] = [
+                "time": .string(removal.time.description), "key": .string(removal.key.text),
+                "entry": .integer(Int64(clamping: removal.sequence)), "reason": .string(reason ?? ""),
+            ]
+        }
         return members
     }
 
     var cells: [Cell] {
-        let message = fields["message"]?.string ?? item.outcome ?? ""
+        let message = reason.map { "removed: " + $0 } ?? fields["message"]?.string ?? item.outcome ?? ""
         return [
             .time(item.mark.time), .text(item.reference, .strong), item.tree.map { .number($0.files) } ?? .text(""),
             item.tree.map { .size($0.bytes) } ?? .text(""), .text(item.tags.joined(separator: " "), .accent),

@@ -21,6 +21,10 @@ struct Show: DFSCommand {
             try context.output.report(try RunReport.make(run, repository, now: context.clock()))
             return .done
         }
+        if let removed = try removed(resolver, context) {
+            try context.output.report(removed)
+            return .done
+        }
         let target = try context.resolve(subject, resolver)
         if target.reference.path.isEmpty {
             switch target.resolved.subject {
@@ -39,6 +43,26 @@ struct Show: DFSCommand {
                 reference: target.resolved.text,
                 facts: EntryFacts(path: target.resolved.entry.name, entry: target.resolved.entry)))
         return .done
+    }
+}
+
+extension Show {
+    /// What is known of a version that was taken out.
+    private func removed(_ resolver: Resolver, _ context: CommandContext) throws(DFSError) -> RemovedVersionReport? {
+        guard case .dataset(let name, let selector, let path) = try context.reference(subject, resolver.state),
+            path.isEmpty, let dataset = resolver.state.datasets[name]
+        else { return nil }
+        // Of a dataset without versions the last one answers.
+        let last = dataset.standingCount == 0 && selector == .latest ? dataset.version(dataset.lastNumber) : nil
+        guard let version = last ?? (try? resolver.anyVersion(name, selector)),
+            let removal = dataset.removal(of: version.number)
+        else { return nil }
+        let text: JSONValue = read("text") { () throws(DFSError) in
+            .object(try resolver.repository.text(removal.text))
+        }
+        return RemovedVersionReport(
+            dataset: name, version: version, removal: removal, text: text,
+            isRead: resolver.state.isRead(version.number, of: name))
     }
 }
 
@@ -67,7 +91,7 @@ struct VersionReport: Report {
             record: read("record") { () throws(DFSError) in
                 try repository.objects.json(version.record.record, what: "the record")
             },
-            packs: try? repository.packs(of: version.record).count)
+            packs: try? repository.packs(of: version.record, in: try repository.state()).count)
     }
 
     var json: [String: JSONValue] {

@@ -80,7 +80,7 @@ struct CommitCommand: DFSCommand {
         let target = try context.resolve(commit.source, resolver)
         let source = StoredSource(
             entry: target.resolved.entry, record: try resolver.record(of: target.reference),
-            reference: target.resolved.text)
+            reference: target.resolved.text, version: target.resolved.version)
         return try commit.record(tree: source, by: try context.signer())
     }
 

@@ -28,10 +28,11 @@ struct Status: DFSCommand {
                 .operational, "\(choice.source) is not a directory", cause: "\(choice.dataset) would be made from it",
                 hint: "dfs status \(choice.dataset) .")
         }
-        let latest = try repository.state().datasets[choice.dataset]?.latest
+        let state = try repository.state()
+        let latest = state.datasets[choice.dataset]?.latest
         let comparison = SourceComparison(
             reader: repository.reader,
-            cache: try repository.statCache(scope: "dataset/" + choice.dataset, latest: latest?.record),
+            cache: try repository.statCache(scope: "dataset/" + choice.dataset, latest: latest?.record, in: state),
             filter: try SourceFilter(root: choice.source), threads: context.jobs)
         let result = try context.progress.track("status \(choice.dataset)") { _ throws(DFSError) in
             try comparison.run(choice.source, against: latest.map { .root($0.tree, modified: $0.time) })

@@ -59,11 +59,14 @@ struct RunCommand: DFSCommand {
         // The server starts while code and host are looked at.
         let view = try ViewServer.start(run: run, repository: repository, context: context)
         do throws(DFSError) {
-            let plan = try RunPlanner(
-                context: context, repository: repository, project: project, command: words, options: self, run: run
-            ).plan()
-            let session = RunSession(
-                context: context, repository: repository, signer: signer, live: live, plan: plan, view: view)
+            let planner = RunPlanner(
+                context: context, repository: repository, project: project, command: words, options: self, run: run)
+            let session = try repository.storingAgain("run \(run)") { _ throws(DFSError) -> RunSession? in
+                let session = RunSession(
+                    context: context, repository: repository, signer: signer, live: live, plan: try planner.plan(),
+                    view: view)
+                return try session.begin() ? session : nil
+            }
             let code = try session.run()
             view.stop()
             return code

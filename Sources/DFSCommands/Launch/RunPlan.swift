@@ -8,6 +8,8 @@ import DFSStore
 /// Everything decided before a run starts.
 struct RunPlan: Sendable {
     let run: RunID
+    /// What the ledger said before anything was stored.
+    let began: LedgerState
     let inputs: [DataInput]
     let survey: CodeSurvey
     let project: String

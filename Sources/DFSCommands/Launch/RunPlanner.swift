@@ -31,12 +31,13 @@ struct RunPlanner {
         let name = projectName(survey.root)
         let previous = resolver.state.projects[name]?.latest
         let writer = StoreWriter(store: repository.objects)
-        let cache = try repository.statCache(scope: "code/" + name, latest: previous?.record)
+        let cache = try repository.statCache(scope: "code/" + name, latest: previous?.record, in: resolver.state)
         let capture = try capture(survey, name, inputs, previous, cache, writer)
         let id = String(capture.summary.content.digest.hex.prefix(16))
         let known = resolver.state.projects[name]?.snapshot(id)
         return RunPlan(
-            run: run, inputs: inputs, survey: survey, project: name, code: known?.tree ?? capture.summary,
+            run: run, began: resolver.state, inputs: inputs, survey: survey, project: name,
+            code: known?.tree ?? capture.summary,
             snapshot: id, isNewSnapshot: known == nil, codeNotes: capture.notes, codeCache: cache,
             codeUpdates: capture.updates,
             codeWriter: writer, previousSnapshot: previous, host: hostRecord.wait(),

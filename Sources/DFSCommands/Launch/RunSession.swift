@@ -28,16 +28,24 @@ final class RunSession {
         server = view
     }
 
-    func run() throws(DFSError) -> ExitCode {
+    /// Makes the run's folder and records its start. `false` when packs on which the plan relies were condemned meanwhile:
+    /// then there is no run, and another plan is needed.
+    func begin() throws(DFSError) -> Bool {
         try live.make()
-        let state: LedgerState
         do throws(DFSError) {
             try writeJournal(started: nil, namespace: nil)
-            state = try record()
+            if try record() { return true }
         } catch {
             try? live.remove()
             throw error
         }
+        try? live.remove()
+        return false
+    }
+
+    /// Runs what has begun, and seals it.
+    func run() throws(DFSError) -> ExitCode {
+        let state = try repository.state()
         context.output.say(plan.summary)
         let view = try prepareView()
         let (ending, result) = try start(view, state)
@@ -55,8 +63,8 @@ final class RunSession {
         ])
     }
 
-    /// One entry: the snapshot where it is new, and the start of the run.
-    private func record() throws(DFSError) -> LedgerState {
+    /// One entry: the snapshot where it is new, and the start of the run. `false` as `begin` has it.
+    private func record() throws(DFSError) -> Bool {
         let writer = plan.codeWriter
         let stable = try writer.put(Self.hostPart("stable", plan.host.stable))
         let job = try writer.put(Self.hostPart("job", plan.host.job))
@@ -70,7 +78,8 @@ final class RunSession {
             RecordReference(record: address, packs: finished.packs, pack: finished.pack)
         }
         let plan = plan
-        try repository.append(by: signer) { state throws(DFSError) in
+        let reliance = Reliance(finished, rows: plan.isNewSnapshot ? plan.codeCache.rows : nil, began: plan.began)
+        let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
             var events = [LedgerEvent]()
             if state.projects[plan.project]?.snapshot(plan.snapshot) == nil {
                 events.append(
@@ -89,12 +98,16 @@ final class RunSession {
             }
             return events
         }
+        guard case .entry = recording else {
+            writer.abandon()
+            return false
+        }
         repository.remember(finished)
         let state = try repository.state()
         if let snapshot = state.projects[plan.project]?.snapshot(plan.snapshot) {
             try? plan.codeCache.write(plan.codeUpdates, restingOn: snapshot.record.packs)
         }
-        return state
+        return true
     }
 
     /// Stored apart, so that what does not change from run to run is stored once.

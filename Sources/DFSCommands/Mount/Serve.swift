@@ -1,6 +1,7 @@
 import CLinux
 import DFSFuse
 import DFSHistory
+import DFSLedger
 import DFSModel
 import DFSSystem
 import DFSVirtual
@@ -36,13 +37,15 @@ enum Serve {
             _ = clinux_prctl(1, UInt(SIGTERM))
             if getppid() != request.parent { throw DFSError(.launcher, "the launcher has ended", hint: "dfs doctor") }
         }
-        let server = try start(request, told)
+        let (server, lease) = try start(request, told)
+        keep(lease)
         watch(signals, server)
         let registry = request.registry.map { MountRegistry(directory: $0) }
         try? registry?.add(request)
         answer(request.answer, nil)
         told("serving \(request.store) on \(server.mountpoint)")
         server.serve()
+        lease?.end()
         registry?.remove(request.mountpoint)
         // A launcher that was killed leaves this to its server.
         if request.endsWithParent { rmdir(request.mountpoint) }
@@ -51,11 +54,11 @@ enum Serve {
 
     private static func start(
         _ request: ServeRequest, _ told: @escaping @Sendable (String) -> Void
-    ) throws(DFSError) -> FuseServer {
+    ) throws(DFSError) -> (FuseServer, Lease?) {
         guard chdir("/") == 0 else { throw System.error(errno, "cannot change to /") }
         let repository = try Repository.open(
             at: request.store, cacheRoot: request.cacheRoot, cacheBytes: cacheBytes)
-        _ = try repository.state()
+        let state = try repository.state()
         let tree = VirtualTree(
             history: RepositoryHistory(repository), content: RepositoryContent(repository),
             options: VirtualTree.Options(
@@ -67,7 +70,23 @@ enum Serve {
                 mountpoint: request.mountpoint, fsname: "dfs:" + request.store, allowOther: request.allowOther,
                 threads: request.threads), log: told)
         try server.mount()
-        return server
+        // What is shown from now on stays readable when it is removed.
+        return (server, Lease.take(repository, sequence: state.head.sequence, host: hostName()))
+    }
+
+    private static func hostName() -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        gethostname(&buffer, 255)
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Looks every few minutes whether the lease is to be touched.
+    private static func keep(_ lease: Lease?) {
+        guard let lease else { return }
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(300)) {
+            lease.touch()
+            keep(lease)
+        }
     }
 
     /// A mount that others may enter shows no more than the store's own directory would.

@@ -11,7 +11,8 @@ struct Root: ParsableCommand {
     static let version = "0.1.0"
 
     private static let groups = [
-        CommandGroup(name: "Recording", subcommands: [Init.self, CommitCommand.self, Status.self, Tag.self]),
+        CommandGroup(
+            name: "Recording", subcommands: [Init.self, CommitCommand.self, Status.self, Tag.self, DatasetGroup.self]),
         CommandGroup(
             name: "Browsing",
             subcommands: [
@@ -20,7 +21,7 @@ struct Root: ParsableCommand {
         CommandGroup(name: "Segment", subcommands: []),
         CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self]),
         CommandGroup(name: "Run", subcommands: [RunCommand.self, RunsCommand.self, Logs.self]),
-        CommandGroup(name: "Keeping", subcommands: [Verify.self]),
+        CommandGroup(name: "Keeping", subcommands: [Verify.self, CollectCommand.self, Why.self]),
         CommandGroup(name: "Trust", subcommands: [AuditGroup.self]),
         CommandGroup(name: "Machine", subcommands: [Doctor.self, HostCommand.self]),
     ]

@@ -9,39 +9,72 @@ import DFSSystem
 ///
 /// Host-local and derived. A scope (a dataset's or a project's name) keeps one history's rows apart from another's. All rows
 /// of a scope rest on one pack set, which covers what they name and which the history's latest set extends, so whatever is
-/// taken from a row is covered by the set of the next version.
+/// taken from a row is covered by the set of the next version. When a pack of that set is condemned, they go: they may name
+/// what only removed versions held.
 package final class StatCache: Sendable {
     package static let table = "stat"
 
     private let index: Index
     private let scope: [UInt8]
-    /// The set that the rows rested on when this value was made.
-    private let resting: ObjectAddress?
+    /// What the rows rested on when this value was made.
+    private let resting: Ground?
+    /// The newest condemnation that was known then.
+    private let heeded: UInt64
     /// How far back a set is looked for. Other hosts may have recorded that many versions meanwhile.
     private static let reach = 256
 
     /// The rows of `scope`, for a capture that follows `latest`, the pack set of the history's latest content. They are
-    /// dropped unless they rest on that set or one that it extends; `base` gives the set that a set extends.
+    /// dropped unless they rest on that set or one that it extends; `base` gives the set that a set extends. They are dropped
+    /// too when `isStruck`: since the entry that the rows heeded, packs of their set were condemned. `heeding` is the newest
+    /// condemnation.
     package init(
-        index: Index, scope: String, latest: ObjectAddress?,
-        base: (ObjectAddress) throws(DFSError) -> ObjectAddress?
+        index: Index, scope: String, latest: ObjectAddress?, heeding: UInt64,
+        base: (ObjectAddress) throws(DFSError) -> ObjectAddress?,
+        isStruck: (_ set: ObjectAddress, _ heeded: UInt64) throws(DFSError) -> Bool
     ) throws(DFSError) {
         self.index = index
+        heeded = heeding
         let scope = Array(Digest.of(Array(scope.utf8)).bytes.prefix(8))
         self.scope = scope
-        let resting = try index.read { t throws(DFSError) in Self.restingSet(try t.get(Self.table, scope)) }
+        let resting = try index.read { t throws(DFSError) in Ground(try t.get(Self.table, scope)) }
         var next = resting == nil ? nil : latest
         for _ in 0..<Self.reach {
-            guard let set = next, set != resting else { break }
+            guard let set = next, set != resting?.set else { break }
             next = try base(set)
         }
-        self.resting = next == resting ? resting : nil
+        if let resting, next == resting.set, try !isStruck(resting.set, resting.heeded) {
+            self.resting = resting
+        } else {
+            self.resting = nil
+        }
         if self.resting == nil { try index.write { t throws(DFSError) in try Self.empty(scope, t) } }
     }
 
-    private static func restingSet(_ value: [UInt8]?) -> ObjectAddress? {
-        value.flatMap { Digest(bytes: $0) }.map { ObjectAddress($0) }
+    /// What the rows of a scope rest on: a pack set, and the newest condemnation that was known when it was laid.
+    private struct Ground: Equatable {
+        let set: ObjectAddress
+        let heeded: UInt64
+
+        init(set: ObjectAddress, heeded: UInt64) {
+            self.set = set
+            self.heeded = heeded
+        }
+
+        init?(_ value: [UInt8]?) {
+            guard let value, let set = Digest(bytes: value.prefix(Digest.byteCount)),
+                value.count == Digest.byteCount + 8
+            else { return nil }
+            let heeded = value.dropFirst(Digest.byteCount).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            self.init(set: ObjectAddress(set), heeded: heeded)
+        }
+
+        var bytes: [UInt8] {
+            self.set.digest.bytes + stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: heeded >> $0) }
+        }
     }
+
+    /// The set on which what is taken from the rows relies; `nil`: there are none.
+    package var rows: ObjectAddress? { resting?.set }
 
     private static func empty(_ scope: [UInt8], _ t: borrowing WriteTransaction) throws(DFSError) {
         var keys = [[UInt8]]()
@@ -140,11 +173,12 @@ package final class StatCache: Sendable {
     /// Writes rows, all of which rest on `packs` from now on. Call only when the ledger has named that set. Rows that
     /// another process wrote meanwhile go: they may rest on a set that this one does not extend.
     package func write(_ updates: [Update], restingOn packs: ObjectAddress) throws(DFSError) {
-        if updates.isEmpty, resting == packs { return }
+        let ground = Ground(set: packs, heeded: heeded)
+        if updates.isEmpty, resting == ground { return }
         let sorted = updates.flatMap(\.puts).sorted { ByteOrder.precedes($0.key, $1.key) }
         try index.write { t throws(DFSError) in
-            if Self.restingSet(try t.get(Self.table, self.scope)) != self.resting { try Self.empty(self.scope, t) }
-            try t.put(Self.table, self.scope, packs.digest.bytes)
+            if Ground(try t.get(Self.table, self.scope)) != self.resting { try Self.empty(self.scope, t) }
+            try t.put(Self.table, self.scope, ground.bytes)
             for update in updates { for key in update.deletions { try t.delete(Self.table, key) } }
             for row in sorted { try t.put(Self.table, row.key, row.value) }
         }

@@ -79,6 +79,8 @@ struct EventList {
     /// The metadata pack of the first event that names a pack set.
     private(set) var homes = [Digest: PackID]()
     private var textPacks = [Digest: PackID]()
+    /// What stands in for each condemned pack.
+    private var replacements = [PackID: [PackID]]()
 
     init(backend: any Backend) throws(DFSError) {
         for key in try backend.list("ledger/") {
@@ -91,6 +93,9 @@ struct EventList {
 
     private mutating func add(_ event: JSONValue, _ sequence: UInt64) {
         let kind = event["kind"]?.string ?? ""
+        if case .packsCondemned(let condemned)? = try? LedgerEvent(json: event) {
+            for pack in condemned.packs { replacements[pack] = condemned.replacements[pack] ?? [] }
+        }
         let pack = event["pack"]?.digest.map { PackID($0) }
         if let text = event["text"]?.digest {
             texts += 1
@@ -102,11 +107,26 @@ struct EventList {
         if kind == "run.started", let run = event["run"]?.string.flatMap({ RunID($0) }) { runs.append(run) }
     }
 
-    /// The metadata packs that events name.
-    var packs: Set<PackID> { Set(recordings.compactMap { $0.json["pack"]?.digest.map { PackID($0) } }) }
+    /// The metadata packs that events name, as things stand.
+    var standingPacks: Set<PackID> {
+        Set(standing(Set(recordings.compactMap { $0.json["pack"]?.digest.map { PackID($0) } })))
+    }
+
+    /// Those of `packs` that are not condemned, in their order, then what stands in for the others.
+    func standing(_ packs: some Sequence<PackID>) -> [PackID] {
+        var out = [PackID](), open = Array(packs), seen = Set<PackID>()
+        while !open.isEmpty {
+            var next = [PackID]()
+            for pack in open where seen.insert(pack).inserted {
+                if let replacing = replacements[pack] { next += replacing } else { out.append(pack) }
+            }
+            open = next
+        }
+        return out
+    }
 
     /// Where the text may lie: the pack of its event, or any, when the event has none.
     func packs(ofText digest: Digest) -> [PackID] {
-        textPacks[digest].map { [$0] } ?? Set(homes.values).sorted()
+        standing(textPacks[digest].map { [$0] } ?? Set(homes.values).sorted())
     }
 }

@@ -23,7 +23,9 @@ struct CheckSubjects {
     init(_ state: LedgerState) {
         for name in state.datasetNames {
             for version in state.datasets[name]?.versions ?? RecordList() {
-                add("\(name)@v\(version.number)", version.record, version.mark, [("", version.tree)])
+                // Of removed versions the record stays, and what a run read.
+                let tree = state.keeps(version, of: name) ? [("", version.tree)] : []
+                add("\(name)@v\(version.number)", version.record, version.mark, tree)
             }
         }
         for name in state.projectNames {

@@ -69,7 +69,7 @@ package final class Checker: Sendable {
     package func run(data: Bool, files: Bool = false) throws(DFSError) -> Report {
         var report = Report()
         // Texts are looked for in the metadata packs while the ledger is read.
-        let homes = try EventList(backend: repository.backend).packs
+        let homes = try EventList(backend: repository.backend).standingPacks
         try packChecker.checkTables(homes.sorted(), threads: threads)
         let state = try ledger(&report)
         let subjects = CheckSubjects(state)
@@ -79,7 +79,7 @@ package final class Checker: Sendable {
         let findings = packChecker.takeFindings().filter { packs.contains($0.pack) }
         report.bytes = packChecker.bytes.current
         try trees(subjects, state, findings, files: files, &report)
-        report.unreferenced = try unreferenced(packs)
+        report.unreferenced = try unreferenced(packs, state)
         return report
     }
 
@@ -111,9 +111,10 @@ package final class Checker: Sendable {
     ) throws(DFSError) -> Set<PackID> {
         var packs = Set<PackID>()
         for mark in state.packSets {
-            packs.insert(mark.pack)
+            packs.formUnion(state.condemnations.standing([mark.pack]))
             do throws(DFSError) {
-                packs.formUnion(try PackSet.decode(try objects.object(mark.packs.digest, "a pack set")).added)
+                let set = try PackSet.decode(try objects.object(mark.packs.digest, "a pack set"))
+                packs.formUnion(state.condemnations.standing(set.added))
             } catch {
                 report.damage.unreadSets += 1
                 report.damage.lost[mark.packs.digest, default: []] += subjects.names(ofEntry: mark.sequence)
@@ -137,7 +138,7 @@ package final class Checker: Sendable {
         try check.run(subjects.trees.map(\.tree))
         var trace = DamageTrace(check: check)
         let isClean = check.facts.isClean
-        var coverage = PackCoverage(check: check, replacements: [:])
+        var coverage = PackCoverage(check: check, replacements: state.condemnations.replacements)
         for record in subjects.records {
             do throws(DFSError) {
                 _ = try JSONValue.parseCanonical(try objects.object(record.record.record.digest, "a record"))
@@ -196,9 +197,10 @@ package final class Checker: Sendable {
         return Problem(what: what, affects: affected.paths, more: affected.count - affected.paths.count)
     }
 
-    private func unreferenced(_ packs: Set<PackID>) throws(DFSError) -> Int {
+    private func unreferenced(_ packs: Set<PackID>, _ state: LedgerState) throws(DFSError) -> Int {
         let keys = try repository.backend.list("packs/").filter { $0.hasSuffix(".idx") }
-        let known = Set(packs.map { PackIndex.indexKey($0) })
+        let condemned = state.condemnations.all.flatMap(\.packs)
+        let known = Set((packs + condemned).map { PackIndex.indexKey($0) })
         return keys.count { !known.contains($0) }
     }
 

@@ -64,11 +64,13 @@ struct ContentAudit {
             let record = event.json["record"]?.digest
         else { throw wrong("it does not say where its content is") }
         let home = PackID(pack)
-        let among = [home] + (try packSet(set)).sorted()
-        let json = try JSONValue.parseCanonical(try objects.fetch(record, among: [home]))
+        let among = events.standing([home] + (try packSet(set)).sorted())
+        let json = try JSONValue.parseCanonical(try objects.fetch(record, among: events.standing([home])))
         let format = "dfs.\(Self.formats[event.kind] ?? "result")/1"
         guard json["format"]?.string == format else { throw wrong("its record is not \(format)") }
-        for digest in objects.digests(in: home) { try metadata(try objects.fetch(digest, among: [home])) }
+        for digest in events.standing([home]) == [home] ? objects.digests(in: home) : [] {
+            try metadata(try objects.fetch(digest, among: [home]))
+        }
         let parts = ["outputs", "work", "logs"].compactMap { name in event.json[name].map { (name, $0) } }
         let whole = event.json["tree"] == nil ? [] : [("", event.json)]
         for (name, part) in parts + whole {
@@ -94,7 +96,7 @@ struct ContentAudit {
             guard seen.insert(digest).inserted, let home = events.homes[digest] else {
                 throw wrong("pack set \(digest.text) is its own base, or no event names it")
             }
-            let set = try PackSet.decode(try objects.fetch(digest, among: [home]))
+            let set = try PackSet.decode(try objects.fetch(digest, among: events.standing([home])))
             chain.append(set)
             next = set.base?.digest
         }

@@ -11,18 +11,39 @@ package struct StoredSource: Sendable {
     package let record: RecordReference
     /// The reference as resolved, for the record: `run:…/outputs/model`.
     package let reference: String
+    /// The version that it is taken from, which must stand when the new one is recorded; `nil` of what cannot be removed.
+    package let version: (dataset: String, number: Int)?
 
-    package init(entry: TreeEntry, record: RecordReference, reference: String) {
+    package init(
+        entry: TreeEntry, record: RecordReference, reference: String, version: (dataset: String, number: Int)? = nil
+    ) {
         self.entry = entry
         self.record = record
         self.reference = reference
+        self.version = version
+    }
+
+    /// Refuses what was removed meanwhile. While it stands, collection keeps all of it.
+    func check(_ state: LedgerState) throws(DFSError) {
+        guard let version, let removal = state.datasets[version.dataset]?.removal(of: version.number) else { return }
+        throw DFSError(
+            .noReference, "\(reference) was removed at \(removal.time.short), while a version was made from it",
+            hint: "dfs show \(version.dataset)@v\(version.number)")
     }
 }
 
 extension Commit {
     /// Records a tree that the store holds as the next version, with where it came from. Reads and writes metadata only.
     package func record(tree source: StoredSource, by signer: any Signer) throws(DFSError) -> Outcome {
-        let state = try repository.state()
+        try repository.storingAgain(dataset) { state throws(DFSError) in
+            try source.check(state)
+            return try self.attempt(tree: source, state, signer)
+        }
+    }
+
+    private func attempt(
+        tree source: StoredSource, _ state: LedgerState, _ signer: any Signer
+    ) throws(DFSError) -> Outcome? {
         if let problem = state.problem(ofNewDataset: dataset) {
             throw DFSError(.usage, "\(dataset) cannot name a dataset", cause: problem, hint: "dfs commit --help")
         }
@@ -36,7 +57,8 @@ extension Commit {
         }
         let recorded = try record(
             tree, record(of: source, tree, latest), writer, base: (source.record.packs, source.record.pack),
-            latest: latest, state, by: signer)
+            rows: nil, latest: latest, state, by: signer, check: source.check)
+        guard let recorded else { return nil }
         return outcome(recorded.version, isNew: recorded.isNew, previous: latest)
     }
 
@@ -85,7 +107,8 @@ extension Resolver {
             case "data":
                 let key = path.count > 1 ? NameText.encode(path[1]) : ""
                 if let input = run.data.first(where: { $0.key == key }) {
-                    return try version(input.dataset, .version(input.version)).record
+                    // Also of a version that was removed since: what a run read is kept.
+                    if let version = state.datasets[input.dataset]?.version(input.version) { return version.record }
                 }
             default: break
             }

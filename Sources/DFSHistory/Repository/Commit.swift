@@ -34,7 +34,11 @@ package struct Commit {
     }
 
     package func run(by signer: any Signer) throws(DFSError) -> Outcome {
-        let state = try repository.state()
+        try repository.storingAgain(dataset) { state throws(DFSError) in try self.attempt(state, signer) }
+    }
+
+    /// `nil` when packs that the version would have relied on were condemned meanwhile.
+    private func attempt(_ state: LedgerState, _ signer: any Signer) throws(DFSError) -> Outcome? {
         if let problem = state.problem(ofNewDataset: dataset) {
             throw DFSError(.usage, "\(dataset) cannot name a dataset", cause: problem, hint: "dfs commit --help")
         }
@@ -42,7 +46,7 @@ package struct Commit {
         // The same content under the same tag again is no mistake.
         try checkTag(state, besides: latest)
         let writer = StoreWriter(store: repository.objects)
-        let cache = try repository.statCache(scope: "dataset/" + dataset, latest: latest?.record)
+        let cache = try repository.statCache(scope: "dataset/" + dataset, latest: latest?.record, in: state)
         let journal = repository.ingestJournal(scope: "dataset/" + dataset, threads: options.threads)
         let capture = Capture(
             root: source, writer: writer, reader: repository.reader, cache: cache, journal: journal,
@@ -57,18 +61,22 @@ package struct Commit {
         }
         let base = latest.map { ($0.record.packs, $0.record.pack) }
         let recorded = try record(
-            result.summary, record(result, latest), writer, base: base, latest: latest, state, by: signer)
+            result.summary, record(result, latest), writer, base: base, rows: cache.rows, latest: latest, state,
+            by: signer)
+        guard let recorded else { return nil }
         journal?.remove()
         if recorded.isNew { try? cache.write(result.updates, restingOn: recorded.version.record.packs) }
         return outcome(recorded.version, isNew: recorded.isNew, previous: latest, result, writer)
     }
 
     /// Stores the record of a tree that is stored, publishes the packs and appends the entry. Where nothing comes of it,
-    /// what the writer has published goes.
+    /// what the writer has published goes. `rows`: the pack set of stat cache rows that were used. `check` is called with the
+    /// state that the entry will follow. `nil` when packs that the version would have relied on were condemned meanwhile.
     func record(
         _ tree: TreeReference, _ record: JSONValue, _ writer: StoreWriter, base: (packs: ObjectAddress, pack: PackID)?,
-        latest: VersionRecord?, _ state: LedgerState, by signer: any Signer
-    ) throws(DFSError) -> (version: VersionRecord, isNew: Bool) {
+        rows: ObjectAddress?, latest: VersionRecord?, _ state: LedgerState, by signer: any Signer,
+        check: (LedgerState) throws(DFSError) -> Void = { _ in }
+    ) throws(DFSError) -> (version: VersionRecord, isNew: Bool)? {
         let finished: StoreWriter.Finished
         let reference: RecordReference
         let text: ObjectAddress
@@ -83,7 +91,12 @@ package struct Commit {
             writer.abandon()
             throw error
         }
-        let (number, isNew) = try append(tree, reference, text, signer)
+        let appended = try append(
+            tree, reference, text, Reliance(finished, rows: rows, began: state), signer, check)
+        guard let (number, isNew) = appended else {
+            writer.abandon()
+            return nil
+        }
         if isNew { repository.remember(finished) } else { writer.abandon() }
         guard let version = try repository.state().datasets[dataset]?.version(number) else {
             throw DFSError(
@@ -115,15 +128,17 @@ package struct Commit {
     /// Another commit may have come first: then this one still records what it read, as the version after it, unless the
     /// content is the same.
     private func append(
-        _ tree: TreeReference, _ record: RecordReference, _ text: ObjectAddress, _ signer: any Signer
-    ) throws(DFSError) -> (number: Int, isNew: Bool) {
+        _ tree: TreeReference, _ record: RecordReference, _ text: ObjectAddress, _ reliance: Reliance,
+        _ signer: any Signer, _ check: (LedgerState) throws(DFSError) -> Void
+    ) throws(DFSError) -> (number: Int, isNew: Bool)? {
         var number = 0
-        let entry = try repository.append(by: signer) { state throws(DFSError) in
+        let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
+            try check(state)
             if let problem = state.problem(ofNewDataset: self.dataset) {
                 throw DFSError(.refused, "\(self.dataset) cannot be recorded", cause: problem)
             }
             let now = state.datasets[self.dataset]?.latest
-            number = (now?.number ?? 0) + 1
+            number = (state.datasets[self.dataset]?.lastNumber ?? 0) + 1
             if let now, now.content == tree.content {
                 number = now.number
                 return nil
@@ -138,7 +153,11 @@ package struct Commit {
             }
             return events
         }
-        return (number, entry != nil)
+        switch recording {
+        case .entry: return (number, true)
+        case .nothing: return (number, false)
+        case .condemned: return nil
+        }
     }
 
     /// Refuses a tag that cannot be, or that stands on anything but `latest` where that is given.

@@ -51,6 +51,7 @@ package final class Learning: Sendable {
         }
         let known = learned ?? Learned(sequence: 0, entry: .zero, passedOver: [])
         guard known.sequence < state.head.sequence || !known.passedOver.isEmpty else { return }
+        let damaged = try heed(state.condemnations, known)
         let first = state.packSets.count { $0.sequence <= known.sequence }
         var marks = known.passedOver.flatMap { sequence in
             state.packSets[state.packSets.count { $0.sequence < sequence }...].prefix { $0.sequence == sequence }
@@ -60,7 +61,7 @@ package final class Learning: Sendable {
         let isLong = marks.count > Self.longLook
         let saving = try plan(state)
         if isLong, let saving { try index.write { t throws(DFSError) in try save(state, saving, t) } }
-        try take(marks[...], state, from: known) { t throws(DFSError) in
+        try take(marks[...], state, from: known, damaged) { t throws(DFSError) in
             if !isLong, let saving { try self.save(state, saving, t) }
         }
         if saving != nil { saved.withLock { $0 = state.head } }
@@ -70,13 +71,13 @@ package final class Learning: Sendable {
     private static let longLook = 1024
 
     private func take(
-        _ marks: ArraySlice<PackSetMark>, _ state: LedgerState, from known: Learned,
+        _ marks: ArraySlice<PackSetMark>, _ state: LedgerState, from known: Learned, _ damaged: Set<UInt64>,
         last: (borrowing WriteTransaction) throws(DFSError) -> Void
     ) throws(DFSError) {
         var rest = marks
-        var passedOver = Set<UInt64>()
+        var passedOver = damaged
         repeat {
-            let found = try PackSetReader(objects: objects).read(&rest)
+            let found = try PackSetReader(objects: objects, condemnations: state.condemnations).read(&rest)
             passedOver.formUnion(found.damaged)
             let end = rest.first.map { $0.sequence - 1 } ?? state.head.sequence
             let isLast = rest.isEmpty
@@ -92,6 +93,26 @@ package final class Learning: Sendable {
                 if isLast { try last(t) }
             }
         } while !rest.isEmpty
+    }
+
+    /// Takes in what was said of collection, before all else: what condemned packs held is found where it is now. Returns
+    /// the entries of which something that stands in for condemned packs is damaged.
+    private func heed(_ condemnations: Condemnations, _ known: Learned) throws(DFSError) -> Set<UInt64> {
+        var damaged = Set<UInt64>()
+        for condemnation in condemnations.all
+        where condemnation.sequence > known.sequence || known.passedOver.contains(condemnation.sequence) {
+            try objects.condemn(condemnation.packs)
+            for pack in condemnations.standing(condemnation.replacements.values.joined()).sorted() {
+                do throws(DFSError) { try objects.redirect(to: pack) } catch {
+                    guard error.code == .corrupt else { throw error }
+                    damaged.insert(condemnation.sequence)
+                }
+            }
+        }
+        for deletion in condemnations.deletions where deletion.sequence > known.sequence {
+            try objects.drop(deletion.packs)
+        }
+        return damaged
     }
 
     /// Whether an entry stands in this ledger.

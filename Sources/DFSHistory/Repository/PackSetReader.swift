@@ -7,6 +7,8 @@ import Synchronization
 /// Reads, on all processors, what recording events name: tables of packs, and the pack sets and texts to keep.
 struct PackSetReader {
     let objects: ObjectStore
+    /// Packs are read as things stand.
+    let condemnations: Condemnations
 
     struct Found: Sendable {
         /// Tables that the index lacks.
@@ -69,22 +71,31 @@ struct PackSetReader {
     }
 
     private func read(_ mark: PackSetMark, into found: inout Found) throws(DFSError) {
-        let pack = try objects.readIndex(mark.pack)
-        if try !objects.knows(mark.pack) { found.add(pack) }
-        let set = try object(mark.packs, pack, "the pack set of entry \(mark.sequence)")
+        var packs = [PackIndex]()
+        for id in condemnations.standing([mark.pack]).sorted() {
+            let pack = try objects.readIndex(id)
+            if try !objects.knows(id) { found.add(pack) }
+            packs.append(pack)
+        }
+        let set = try object(mark.packs, packs, "the pack set of entry \(mark.sequence)")
         found.objects.append((mark.packs, set))
-        if let text = mark.text, let item = pack.find(text.digest) {
+        if let text = mark.text, let pack = packs.first(where: { $0.find(text.digest) != nil }),
+            let item = pack.find(text.digest)
+        {
             found.objects.append((text, try objects.read(item, of: pack.id)))
         }
-        for id in try PackSet.decode(set).added where try !objects.knows(id) {
+        for id in condemnations.standing(try PackSet.decode(set).added).sorted() where try !objects.knows(id) {
             found.add(try objects.readIndex(id))
         }
     }
 
-    /// An object in the metadata pack that the entry names, or, should that not have it, wherever it is.
-    private func object(_ address: ObjectAddress, _ pack: PackIndex, _ what: String) throws(DFSError) -> [UInt8] {
-        guard let item = pack.find(address.digest) else { return try objects.object(address, what: what) }
-        return try objects.read(item, of: pack.id)
+    /// An object in the metadata pack that the entry names, or what stands in for it, or, should that not have it, wherever
+    /// it is.
+    private func object(_ address: ObjectAddress, _ packs: [PackIndex], _ what: String) throws(DFSError) -> [UInt8] {
+        for pack in packs {
+            if let item = pack.find(address.digest) { return try objects.read(item, of: pack.id) }
+        }
+        return try objects.object(address, what: what)
     }
 }
 

@@ -126,11 +126,18 @@ package final class Repository: Sendable {
     /// written costs time later and is no failure.
     package func remember(_ finished: StoreWriter.Finished) { try? objects.learn(tables: finished.tables) }
 
-    /// The stat cache of a dataset or project whose latest content is `latest`.
-    package func statCache(scope: String, latest: RecordReference?) throws(DFSError) -> StatCache {
-        try StatCache(index: index, scope: scope, latest: latest?.packs) { set throws(DFSError) in
-            try PackSet.decode(try self.objects.kept(set, what: "a pack set")).base
-        }
+    /// The stat cache of a dataset or project whose latest content is `latest`, in `state`.
+    package func statCache(scope: String, latest: RecordReference?, in state: LedgerState) throws(DFSError) -> StatCache
+    {
+        try StatCache(
+            index: index, scope: scope, latest: latest?.packs, heeding: state.condemnations.newest,
+            base: { set throws(DFSError) in
+                try PackSet.decode(try self.objects.kept(set, what: "a pack set")).base
+            },
+            isStruck: { set, heeded throws(DFSError) in
+                guard heeded < state.condemnations.newest else { return false }
+                return !state.condemnations.condemned(of: try self.packs(in: set), after: heeded).isEmpty
+            })
     }
 
     /// The journal of captures of a dataset, so that an interrupted one can be resumed.
@@ -139,6 +146,7 @@ package final class Repository: Sendable {
     }
 
     /// Appends to the ledger; `events` is called with the state that the entry will follow, again if another came first.
+    /// For events that record content there is `record`.
     @discardableResult
     package func append(
         by signer: any Signer, _ events: (LedgerState) throws(DFSError) -> [LedgerEvent]?
@@ -154,10 +162,16 @@ package final class Repository: Sendable {
 
     // MARK: Pack sets
 
-    /// All packs of one recording event: the set with its bases, and the pack written with it.
-    package func packs(of record: RecordReference) throws(DFSError) -> Set<PackID> {
+    /// All packs of one recording event, as things stand: the set with its bases and the pack written with it, without what
+    /// `state` says is condemned, with what stands in for that.
+    package func packs(of record: RecordReference, in state: LedgerState) throws(DFSError) -> Set<PackID> {
+        state.condemnations.standing(try packs(in: record.packs).union([record.pack]))
+    }
+
+    /// The packs of a set, with its bases, as they were named.
+    func packs(in first: ObjectAddress) throws(DFSError) -> Set<PackID> {
         var chain = [PackSet]()
-        var next: ObjectAddress? = record.packs
+        var next: ObjectAddress? = first
         var seen = Set<ObjectAddress>()
         var packs = Set<PackID>()
         while let address = next {
@@ -176,8 +190,7 @@ package final class Repository: Sendable {
             packs.formUnion(set.added)
             packs.subtract(set.removed)
         }
-        packSets.insert(packs, for: record.packs, cost: packs.count + 8)
-        packs.insert(record.pack)
+        packSets.insert(packs, for: first, cost: packs.count + 8)
         return packs
     }
 

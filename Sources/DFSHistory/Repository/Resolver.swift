@@ -29,6 +29,12 @@ package struct Resolver {
         package let entry: TreeEntry
         /// The reference as resolved: `faces@v3/train`.
         package let text: String
+
+        /// The version that it is, or is in.
+        package var version: (dataset: String, number: Int)? {
+            if case .version(let dataset, let version) = subject { return (dataset, version.number) }
+            return nil
+        }
     }
 
     package func parse(_ text: String) throws(DFSError) -> Reference {
@@ -37,8 +43,25 @@ package struct Resolver {
 
     // MARK: Versions and snapshots
 
-    /// The version that a reference to a dataset selects.
+    /// The version that a reference to a dataset selects. One that was removed is an error that says who did it, when and
+    /// why.
     package func version(_ dataset: String, _ selector: Reference.Selector) throws(DFSError) -> VersionRecord {
+        let version = try anyVersion(dataset, selector)
+        guard let removal = state.datasets[dataset]?.removal(of: version.number) else { return version }
+        throw removed("\(dataset)@v\(version.number)", removal)
+    }
+
+    private func removed(_ what: String, _ removal: VersionRemoval) -> DFSError {
+        let fields = (try? repository.text(removal.text)) ?? [:]
+        let who = fields["user"]?.string.map { " by " + $0 + (fields["host"]?.string.map { " on \($0)" } ?? "") } ?? ""
+        return DFSError(
+            .noReference, "\(what) was removed",
+            cause: "at \(removal.time.short)\(who): \(fields["reason"]?.string ?? "its reason cannot be read")",
+            hint: "dfs show \(what)")
+    }
+
+    /// The version that a reference selects, removed or not. `latest` means versions that stand.
+    package func anyVersion(_ dataset: String, _ selector: Reference.Selector) throws(DFSError) -> VersionRecord {
         guard let known = state.datasets[dataset] else {
             throw DFSError(
                 .noReference, "there is no dataset \(dataset)", cause: nearest(dataset), hint: "dfs ls")
@@ -46,12 +69,13 @@ package struct Resolver {
         let hint = "dfs log \(dataset)"
         switch selector {
         case .latest(let back):
-            guard let version = known.version(known.versions.count - back) else {
-                throw DFSError(
-                    .noReference, "there is no \(dataset)@latest~\(back)",
-                    cause: "\(dataset) has \(Quantity.count(known.versions.count, "version"))", hint: hint)
+            if let version = known.latest(back: back) { return version }
+            if known.standingCount == 0, let removal = known.removal(of: known.lastNumber) {
+                throw removed("\(dataset)@v\(known.lastNumber)", removal)
             }
-            return version
+            throw DFSError(
+                .noReference, "there is no \(dataset)@latest~\(back)",
+                cause: "\(dataset) has \(Quantity.count(known.standingCount, "version"))", hint: hint)
         case .version(let number):
             guard let version = known.version(number) else {
                 throw DFSError(
@@ -61,6 +85,7 @@ package struct Resolver {
             return version
         case .tag(let tag):
             guard let version = known.version(tag: tag) else {
+                if let last = known.tagHistory[tag]?.last?.version, let version = known.version(last) { return version }
                 let tags = known.tags.keys.sorted().joined(separator: ", ")
                 throw DFSError(
                     .noReference, "\(dataset) has no tag \(tag)",

@@ -18,6 +18,10 @@ package struct Tagging {
             guard let known = state.datasets[dataset], known.version(version) != nil else {
                 throw DFSError(.noReference, "there is no \(dataset)@v\(version)", hint: "dfs log \(dataset)")
             }
+            guard known.removal(of: version) == nil else {
+                throw DFSError(
+                    .noReference, "\(dataset)@v\(version) was removed", hint: "dfs show \(dataset)@v\(version)")
+            }
             let standing = known.version(tag: tag)?.number
             if standing == version { return nil }
             if let standing, !move {

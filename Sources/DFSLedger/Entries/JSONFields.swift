@@ -10,7 +10,7 @@ struct JSONFields {
         self.problem = problem
     }
 
-    private func malformed(_ name: String) -> DFSError {
+    func malformed(_ name: String) -> DFSError {
         problem(members[name] == nil ? "member \(name) is missing" : "member \(name) is malformed")
     }
 
@@ -54,6 +54,12 @@ struct JSONFields {
     func object(_ name: String) throws(DFSError) -> JSONFields {
         guard let object = members[name]?.object else { throw malformed(name) }
         return JSONFields(object, problem: problem)
+    }
+
+    /// All members of an object.
+    func members(of name: String) throws(DFSError) -> [String: JSONValue] {
+        guard let object = members[name]?.object else { throw malformed(name) }
+        return object
     }
 
     /// A text that `read` understands.

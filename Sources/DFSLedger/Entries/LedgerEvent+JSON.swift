@@ -22,6 +22,9 @@ extension LedgerEvent {
         case "run.started": self = .runStarted(try RunStarted(fields))
         case "run.finished": self = .runFinished(try RunFinished(fields))
         case "run.interrupted": self = .runInterrupted(try RunFinished(fields))
+        case "dataset.removed": self = .datasetRemoved(try DatasetRemoved(fields))
+        case "gc.condemned": self = .packsCondemned(try PacksCondemned(fields))
+        case "gc.performed": self = .packsDeleted(try PacksDeleted(fields))
         default: self = .unknown(json)
         }
     }
@@ -53,6 +56,9 @@ extension LedgerEvent {
         case .codeCaptured(let event): event.members
         case .runStarted(let event): event.members
         case .runFinished(let event), .runInterrupted(let event): event.members
+        case .datasetRemoved(let event): event.members
+        case .packsCondemned(let event): event.members
+        case .packsDeleted(let event): event.members
         }
     }
 }

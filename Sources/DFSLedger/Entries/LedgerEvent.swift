@@ -15,6 +15,9 @@ package enum LedgerEvent: Sendable, Hashable {
     case runFinished(RunFinished)
     /// Written by whoever found the run dead; its outcome is `interrupted`.
     case runInterrupted(RunFinished)
+    case datasetRemoved(DatasetRemoved)
+    case packsCondemned(PacksCondemned)
+    case packsDeleted(PacksDeleted)
     /// A kind that this version does not know.
     case unknown(JSONValue)
 
@@ -140,6 +143,9 @@ extension LedgerEvent {
         case .runStarted: "run.started"
         case .runFinished: "run.finished"
         case .runInterrupted: "run.interrupted"
+        case .datasetRemoved: "dataset.removed"
+        case .packsCondemned: "gc.condemned"
+        case .packsDeleted: "gc.performed"
         case .unknown(let json): json["kind"]?.string ?? ""
         }
     }

@@ -23,24 +23,28 @@ package struct RecordReference: Sendable, Hashable {
     package let packs: ObjectAddress
     /// The metadata pack written with the entry, which holds the two above.
     package let pack: PackID
+    /// The entry with the newest condemnation that the writer knew; 0: none. An append sets it.
+    package let heeded: UInt64
 
-    package init(record: ObjectAddress, packs: ObjectAddress, pack: PackID) {
+    package init(record: ObjectAddress, packs: ObjectAddress, pack: PackID, heeded: UInt64 = 0) {
         self.record = record
         self.packs = packs
         self.pack = pack
+        self.heeded = heeded
     }
 
     init(_ fields: JSONFields) throws(DFSError) {
         record = ObjectAddress(try fields.digest("record"))
         packs = ObjectAddress(try fields.digest("packs"))
         pack = PackID(try fields.digest("pack"))
+        heeded = try fields.heeded()
     }
 
     var members: [String: JSONValue] {
         [
             "record": .string(record.digest.text), "packs": .string(packs.digest.text),
             "pack": .string(pack.digest.text),
-        ]
+        ].merging(heededMember(heeded)) { $1 }
     }
 }
 

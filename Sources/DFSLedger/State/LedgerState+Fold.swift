@@ -3,7 +3,8 @@ import DFSModel
 extension LedgerState {
     /// Takes one event into the state. Returns why it contradicts the state; then nothing has changed.
     mutating func fold(_ event: LedgerEvent, index: Int, mark: EntryMark) -> String? {
-        switch event {
+        if let problem = heedProblem(of: event) { return problem }
+        return switch event {
         case .storeCreated: mark.sequence == 1 && index == 0 ? nil : "the store exists already"
         case .keyAdded(let key, let owner): foldKey(key, owner: owner, mark: mark)
         case .keyApproved(let id, _): foldApproval(of: id, mark: mark)
@@ -15,6 +16,9 @@ extension LedgerState {
         case .runStarted(let event): foldStart(event, mark: mark)
         case .runFinished(let event): foldEnd(event, isFound: false, mark: mark)
         case .runInterrupted(let event): foldEnd(event, isFound: true, mark: mark)
+        case .datasetRemoved(let event): foldRemoval(event, mark: mark)
+        case .packsCondemned(let event): foldCondemnation(event, mark: mark)
+        case .packsDeleted(let event): foldDeletion(event, mark: mark)
         case .unknown: noteUnknown(event.kind)
         }
     }
@@ -89,6 +93,7 @@ extension LedgerState {
             guard let dataset = datasets[name], dataset.version(number) != nil else {
                 return "there is no \(name)@v\(number)"
             }
+            guard dataset.removal(of: number) == nil else { return "\(name)@v\(number) was removed" }
             let standing = dataset.version(tag: event.tag)?.number
             guard event.moved == (standing != nil && standing != number) else {
                 return event.moved ? "the tag stood nowhere else" : "the tag stands on v\(standing ?? 0)"
@@ -147,7 +152,8 @@ extension LedgerState {
         for input in event.data {
             guard Self.isFileName(input.key) else { return "\(input.key) cannot be a key of data" }
             guard keys.insert(input.key).inserted else { return "two inputs have the key \(input.key)" }
-            guard let version = datasets[input.dataset]?.version(input.version), version.content == input.content
+            guard let dataset = datasets[input.dataset], let version = dataset.version(input.version),
+                version.content == input.content, dataset.removal(of: input.version) == nil
             else { return "there is no \(input.dataset)@v\(input.version) with content \(input.content)" }
         }
         runs.append(

@@ -1,8 +1,6 @@
 import DFSModel
 
 extension DatasetState {
-    package var latest: VersionRecord? { versions.last }
-
     package func version(_ number: Int) -> VersionRecord? {
         versions.indices.contains(number - 1) ? versions[number - 1] : nil
     }
@@ -10,8 +8,11 @@ extension DatasetState {
     /// The latest committed at `time` or before.
     package func version(at time: Timestamp) -> VersionRecord? { versions.last(at: time) }
 
-    /// The version on which `tag` stands.
-    package func version(tag: String) -> VersionRecord? { tagHistory[tag]?.last?.version.flatMap(version) }
+    /// The version on which `tag` stands; tags vanish with a version that is removed.
+    package func version(tag: String) -> VersionRecord? {
+        guard let number = tagHistory[tag]?.last?.version, removals[number] == nil else { return nil }
+        return version(number)
+    }
 
     /// The version on which `tag` stood at `time`.
     package func version(tag: String, at time: Timestamp) -> VersionRecord? {
@@ -19,7 +20,9 @@ extension DatasetState {
     }
 
     /// Tags that stand somewhere and the number of their version.
-    package var tags: [String: Int] { tagHistory.compactMapValues { $0.last?.version } }
+    package var tags: [String: Int] {
+        tagHistory.compactMapValues { $0.last?.version.flatMap { removals[$0] == nil ? $0 : nil } }
+    }
 
     package func tags(at time: Timestamp) -> [String: Int] {
         tagHistory.compactMapValues { $0.last(at: time)?.version }
@@ -30,11 +33,11 @@ extension DatasetState {
         versions.filter { prefix.matches($0.content.digest) }
     }
 
-    /// The version that `@<digest-prefix>` stands for: the first with this content, so that later commits never move
-    /// it; `nil` when there is none. Different contents that begin so are an error.
+    /// The version that `@<digest-prefix>` stands for: the first with this content that is not removed, so that later
+    /// commits never move it; `nil` when there is none. Different contents that begin so are an error.
     package func version(content prefix: DigestPrefix) throws(DFSError) -> VersionRecord? {
         let found = versions(content: prefix)
-        guard let first = found.first else { return nil }
+        guard let first = found.first(where: { removals[$0.number] == nil }) ?? found.first else { return nil }
         guard let other = found.first(where: { $0.content != first.content }) else { return first }
         throw DFSError(
             .noReference, "\(name)@sha256:\(prefix.digits) is ambiguous",

@@ -17,7 +17,7 @@ package struct StateRow: Sendable, Hashable {
 /// entry that changed it last, so whoever has the rows of an earlier state of the same ledger needs only those changed since.
 extension LedgerState {
     /// Changes whenever a record or the head is written in another way.
-    private static let form: UInt32 = 3
+    private static let form: UInt32 = 4
 
     package static let headKey = Array("head".utf8)
 
@@ -34,6 +34,17 @@ extension LedgerState {
             for (tag, history) in dataset.tagHistory { add(history, .tag(name, tag)) }
         }
         for (name, project) in projects { add(project.snapshots, .snapshots(name)) }
+        func add<Record: SnapshotCodable & Marked>(_ record: Record, _ key: ListKey, _ number: Int) {
+            guard record.sequence > sequence else { return }
+            var writer = SnapshotWriter()
+            record.write(to: &writer)
+            rows.append(StateRow(key: key.bytes(segment: number), value: writer.bytes))
+        }
+        for (name, dataset) in datasets {
+            for (number, removal) in dataset.removals { add(removal, .removal(name), number) }
+        }
+        for (number, condemnation) in condemnations.all.enumerated() { add(condemnation, .condemnation, number) }
+        for (number, deletion) in condemnations.deletions.enumerated() { add(deletion, .deletion, number) }
         add(runs, .runs)
         add(packSets, .packSets)
         add(rejected, .rejected)
@@ -54,7 +65,16 @@ extension LedgerState {
             writer.text(kind)
             writer.integer(UInt64(count))
         }
+        for count in singleRows { writer.integer(UInt64(count)) }
         return writer.bytes
+    }
+
+    /// How many records have rows of their own: that one of them is missing would not show otherwise.
+    private var singleRows: [Int] {
+        [
+            datasets.values.reduce(0) { $0 + $1.removals.count }, condemnations.all.count,
+            condemnations.deletions.count,
+        ]
     }
 
     /// The head that a head row is of; `nil` for one of another form.
@@ -76,19 +96,20 @@ extension LedgerState {
     /// fold from entry 1 then. Records are not looked at, but for those at the ends of lists.
     package init(rows: some Sequence<StateRow>) throws(DFSError) {
         self.init(store: StoreID(UUIDv7(milliseconds: 0, random: [])), storeFileDigest: .zero)
-        var hasHead = false
+        var expected: [Int]?
         for row in rows {
             if row.key == Self.headKey {
-                try read(head: row.value)
-                hasHead = true
+                expected = try read(head: row.value)
             } else {
                 try read(segment: row)
             }
         }
-        guard hasHead else { throw SnapshotReader.problem("it has no head") }
+        guard let expected else { throw SnapshotReader.problem("it has no head") }
+        guard expected == singleRows else { throw SnapshotReader.problem("a removal or condemnation is missing") }
     }
 
-    private mutating func read(head row: [UInt8]) throws(DFSError) {
+    /// Returns how many records should have rows of their own.
+    private mutating func read(head row: [UInt8]) throws(DFSError) -> [Int] {
         var reader = SnapshotReader(row)
         let head = try Self.head(&reader)
         var state = LedgerState(store: StoreID(try reader.value { UUIDv7($0) }), storeFileDigest: .zero)
@@ -98,8 +119,10 @@ extension LedgerState {
             let kind = try reader.text()
             state.unknownKinds[kind] = try reader.number()
         }
+        let expected = [try reader.number(), try reader.number(), try reader.number()]
         guard reader.isAtEnd else { throw SnapshotReader.problem("bytes follow its end") }
         self = state
+        return expected
     }
 
     private mutating func read(segment row: StateRow) throws(DFSError) {
@@ -116,7 +139,29 @@ extension LedgerState {
         case .runs: try runs.append(row: row.value, number: segment)
         case .packSets: try packSets.append(row: row.value, number: segment)
         case .rejected: try rejected.append(row: row.value, number: segment)
+        case .removal(let name):
+            guard datasets[name]?.version(segment) != nil else {
+                throw SnapshotReader.problem("a removal is of no version")
+            }
+            let removal: VersionRemoval = try record(row.value)
+            datasets[name]?.removals[segment] = removal
+        case .condemnation:
+            guard segment == condemnations.all.count else { throw SnapshotReader.problem("a condemnation is missing") }
+            condemnations.append(try record(row.value) as Condemnation)
+        case .deletion:
+            guard segment == condemnations.deletions.count else {
+                throw SnapshotReader.problem("a deletion is missing")
+            }
+            condemnations.append(try record(row.value) as Deletion)
         }
+    }
+
+    /// A record that has a row of its own.
+    private func record<Record: SnapshotCodable>(_ row: [UInt8]) throws(DFSError) -> Record {
+        var reader = SnapshotReader(row)
+        let record = try Record(from: &reader)
+        guard reader.isAtEnd else { throw SnapshotReader.problem("bytes follow its end") }
+        return record
     }
 }
 
@@ -126,6 +171,8 @@ private enum ListKey {
     case tag(String, String)
     case snapshots(String)
     case runs, packSets, rejected
+    /// Of these each row is one record.
+    case removal(String), condemnation, deletion
 
     /// Letters, in the order in which a reader needs the lists (`d` for versions of a dataset, before `t`), then names
     /// after each of which a NUL stands, then the segment's number, big-endian.
@@ -138,6 +185,9 @@ private enum ListKey {
             case .runs: ("r", [])
             case .packSets: ("p", [])
             case .rejected: ("x", [])
+            case .removal(let name): ("v", [name])
+            case .condemnation: ("c", [])
+            case .deletion: ("e", [])
             }
         var bytes = Array("list \(letter)".utf8)
         for name in names { bytes += Array(name.utf8) + [0] }
@@ -158,6 +208,9 @@ private enum ListKey {
         case (UInt8(ascii: "r"), 0): return (.runs, segment)
         case (UInt8(ascii: "p"), 0): return (.packSets, segment)
         case (UInt8(ascii: "x"), 0): return (.rejected, segment)
+        case (UInt8(ascii: "v"), 1): return (.removal(names[0]), segment)
+        case (UInt8(ascii: "c"), 0): return (.condemnation, segment)
+        case (UInt8(ascii: "e"), 0): return (.deletion, segment)
         default: return nil
         }
     }

@@ -26,6 +26,7 @@ package struct LedgerState: Sendable, Hashable {
     package internal(set) var runs = RecordList<RunRecord>()
     /// Of each recording event, in the order of the ledger.
     package internal(set) var packSets = RecordList<PackSetMark>()
+    package internal(set) var condemnations = Condemnations()
     package internal(set) var rejected = RecordList<RejectedEvent>()
     /// How often each kind of event was met that this version does not know.
     package internal(set) var unknownKinds: [String: Int] = [:]

@@ -34,12 +34,14 @@ extension RecordReference: SnapshotCodable {
         writer.digest(record.digest)
         writer.digest(packs.digest)
         writer.digest(pack.digest)
+        writer.integer(heeded)
     }
 
     package init(from reader: inout SnapshotReader) throws(DFSError) {
         record = try reader.address()
         packs = try reader.address()
         pack = PackID(try reader.digest())
+        heeded = try reader.integer(UInt64.self)
     }
 }
 

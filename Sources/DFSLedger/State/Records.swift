@@ -77,6 +77,8 @@ package struct DatasetState: Sendable, Hashable {
     package internal(set) var versions = RecordList<VersionRecord>()
     /// The history of every tag that ever was.
     package internal(set) var tagHistory: [String: RecordList<TagChange>] = [:]
+    /// Versions that were taken out, by number.
+    package internal(set) var removals: [Int: VersionRemoval] = [:]
 }
 
 package struct SnapshotRecord: Sendable, Hashable, Marked {

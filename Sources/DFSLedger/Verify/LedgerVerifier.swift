@@ -35,7 +35,7 @@ package struct LedgerVerifier {
                 sequence += 1
                 guard case .failure = found else { continue }
                 // Where nothing can be read no end would be found: what is listed ends it.
-                if !isListed { standing = try list(&walk.report) }
+                if !isListed { (standing, bundles) = try list(&walk.report) }
                 isListed = true
                 if sequence > standing.last ?? 0 { break }
                 continue

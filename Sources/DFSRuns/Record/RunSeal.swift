@@ -51,7 +51,15 @@ package struct RunSeal {
     private func attempt(
         _ outcome: RunOutcome, _ result: [String: JSONValue], _ found: Bool, _ signer: any Signer
     ) throws(DFSError) -> Sealed {
-        let state = try repository.state()
+        try repository.storingAgain("run \(live.run)") { state throws(DFSError) in
+            try self.attempt(outcome, result, found, signer, state)
+        }
+    }
+
+    /// `nil` when packs that the record would have relied on were condemned meanwhile.
+    private func attempt(
+        _ outcome: RunOutcome, _ result: [String: JSONValue], _ found: Bool, _ signer: any Signer, _ state: LedgerState
+    ) throws(DFSError) -> Sealed? {
         guard let run = state.run(live.run) else {
             throw DFSError(.noReference, "run \(live.run) is not in the ledger", hint: "dfs doctor --repair")
         }
@@ -68,16 +76,28 @@ package struct RunSeal {
         let ended = LedgerEvent.RunFinished(
             run: live.run, outcome: outcome, outputs: left.outputs, work: left.work, logs: left.logs,
             record: RecordReference(record: address, packs: finished.packs, pack: finished.pack))
-        let entry = try repository.append(by: signer) { state throws(DFSError) in
+        let reliance = Reliance(finished, began: state)
+        let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
             // Somebody else may have closed it meanwhile; the launcher's own word may still follow another's.
             if let end = state.run(live.run)?.end, found || !end.isFound { return nil }
             return [found ? .runInterrupted(ended) : .runFinished(ended)]
         }
-        if entry != nil { repository.remember(finished) } else { writer.abandon() }
+        let isRecorded: Bool
+        switch recording {
+        case .entry:
+            repository.remember(finished)
+            isRecorded = true
+        case .nothing:
+            writer.abandon()
+            isRecorded = false
+        case .condemned:
+            writer.abandon()
+            return nil
+        }
         // The run is recorded whatever comes of the folder: what is left of it the next look removes.
         try? live.remove()
         return Sealed(
-            outputs: left.outputs, work: left.work, logs: left.logs, notes: left.workNotes, isRecorded: entry != nil)
+            outputs: left.outputs, work: left.work, logs: left.logs, notes: left.workNotes, isRecorded: isRecorded)
     }
 
     /// What a run left, and the packs on which that rests.

@@ -27,19 +27,23 @@ final class ChunkTable: Sendable {
         try index.read { t throws(DFSError) in try t.get("packs", Self.idKey(pack)) != nil }
     }
 
+    func isCondemned(_ pack: PackID) throws(DFSError) -> Bool {
+        try index.read { t throws(DFSError) in try t.get("packs", Self.condemnedKey(pack)) != nil }
+    }
+
     func packs() throws(DFSError) -> [PackID] {
         try index.read { t throws(DFSError) in
             var out = [PackID]()
             try t.forEach("packs", prefix: [UInt8(ascii: "n")]) { _, value throws(DFSError) in
-                if let digest = Digest(bytes: value) { out.append(PackID(digest)) }
+                if let id = Self.id(value) { out.append(id) }
                 return true
             }
             return out
         }
     }
 
-    /// Takes in tables, and objects to keep. A pack that is known already is passed over. `also` writes more in the same
-    /// transaction.
+    /// Takes in tables, and objects to keep. A pack that is known already, or condemned, is passed over. `also` writes more in
+    /// the same transaction.
     func add(
         _ tables: [PackIndex], keeping objects: [(address: ObjectAddress, bytes: [UInt8])] = [],
         also: (borrowing WriteTransaction) throws(DFSError) -> Void = { _ in }
@@ -54,7 +58,9 @@ final class ChunkTable: Sendable {
             }
             var numbers = [UInt32?]()
             for table in tables {
-                guard try t.get("packs", Self.idKey(table.id)) == nil else {
+                guard try t.get("packs", Self.idKey(table.id)) == nil,
+                    try t.get("packs", Self.condemnedKey(table.id)) == nil
+                else {
                     numbers.append(nil)
                     continue
                 }
@@ -86,6 +92,52 @@ final class ChunkTable: Sendable {
         return keyed.map { ($0.table, $0.item) }
     }
 
+    // MARK: Collection
+
+    /// Says that writers must not rely on these packs any more; readers may, until they are deleted.
+    func condemn(_ packs: [PackID]) throws(DFSError) {
+        try index.write { t throws(DFSError) in
+            for pack in packs {
+                try t.put("packs", Self.condemnedKey(pack), [])
+                guard let number = Self.number(try t.get("packs", Self.idKey(pack))) else { continue }
+                try t.put("packs", Self.numberKey(number), pack.digest.bytes + [Self.condemnedMark])
+            }
+        }
+    }
+
+    /// Takes in a table that stands in for condemned packs: what was found in those is found here from now on.
+    func redirect(to table: PackIndex) throws(DFSError) {
+        try add([table])
+        try index.write { t throws(DFSError) in
+            guard let number = Self.number(try t.get("packs", Self.idKey(table.id))) else { return }
+            var lasting = [UInt32: Bool]()
+            for i in 0..<table.count {
+                let item = table[i]
+                let standing = try t.withValue("chunks", item.digest.bytes) { (value) throws(DFSError) in
+                    value.flatMap { Self.decode($0, item.digest)?.pack }
+                }
+                if let standing {
+                    if lasting[standing] == nil {
+                        lasting[standing] = try t.get("packs", Self.numberKey(standing))?.count == Digest.byteCount
+                    }
+                    if lasting[standing] == true { continue }
+                }
+                try t.put("chunks", item.digest.bytes, Self.encode(pack: number, item))
+            }
+        }
+    }
+
+    /// Forgets packs that are deleted. Their numbers stay taken, so that no row ever points into another pack.
+    func drop(_ packs: [PackID]) throws(DFSError) {
+        try index.write { t throws(DFSError) in
+            for pack in packs {
+                guard let number = Self.number(try t.get("packs", Self.idKey(pack))) else { continue }
+                try t.put("packs", Self.numberKey(number), [])
+                try t.delete("packs", Self.idKey(pack))
+            }
+        }
+    }
+
     /// The bytes kept of an object, which the caller compares with its digest.
     func object(_ digest: Digest) throws(DFSError) -> [UInt8]? {
         try index.read { t throws(DFSError) in try t.get("objects", digest.bytes) }
@@ -93,15 +145,23 @@ final class ChunkTable: Sendable {
 
     // MARK: Chunks
 
-    func place(of digest: Digest) throws(DFSError) -> Place? {
+    /// Where something can be read.
+    func place(of digest: Digest) throws(DFSError) -> Place? { try find(digest)?.place }
+
+    /// Where something lies that a new entry may rely on; `nil`, store it again, also where its pack is condemned.
+    func lastingPlace(of digest: Digest) throws(DFSError) -> Place? {
+        try find(digest).flatMap { $0.isCondemned ? nil : $0.place }
+    }
+
+    private func find(_ digest: Digest) throws(DFSError) -> (place: Place, isCondemned: Bool)? {
         try index.read { t throws(DFSError) in
             let found = try t.withValue("chunks", digest.bytes) { (value) throws(DFSError) in
                 value.flatMap { Self.decode($0, digest) }
             }
             // Numbers are those of this snapshot of the index: it may be emptied and filled anew at any time.
-            guard let found, let id = try t.get("packs", Self.numberKey(found.pack)).flatMap({ Digest(bytes: $0) })
+            guard let found, let pack = try t.get("packs", Self.numberKey(found.pack)), let id = Self.id(pack)
             else { return nil }
-            return Place(pack: PackID(id), item: found.item)
+            return (Place(pack: id, item: found.item), pack.count > Digest.byteCount)
         }
     }
 
@@ -124,6 +184,13 @@ final class ChunkTable: Sendable {
         return (UInt32(bigEndian: b.loadUnaligned(as: UInt32.self)), item)
     }
 
+    private static let condemnedMark: UInt8 = 1
+
+    /// The pack of a number; `nil` of one that was deleted.
+    private static func id(_ value: [UInt8]) -> PackID? {
+        Digest(bytes: Array(value.prefix(Digest.byteCount))).map { PackID($0) }
+    }
+
     private static func bigEndian(_ n: UInt32) -> [UInt8] {
         [
             UInt8(truncatingIfNeeded: n >> 24), UInt8(truncatingIfNeeded: n >> 16), UInt8(truncatingIfNeeded: n >> 8),
@@ -135,5 +202,6 @@ final class ChunkTable: Sendable {
         return bytes.reduce(0) { $0 << 8 | UInt32($1) }
     }
     private static func numberKey(_ n: UInt32) -> [UInt8] { [UInt8(ascii: "n")] + bigEndian(n) }
+    private static func condemnedKey(_ id: PackID) -> [UInt8] { [UInt8(ascii: "x")] + id.digest.bytes }
     private static func idKey(_ id: PackID) -> [UInt8] { [UInt8(ascii: "i")] + id.digest.bytes }
 }

@@ -168,7 +168,7 @@ final class LargeFile {
     private func hash(_ window: Window, _ i: Int, _ form: Form) throws(DFSError) {
         let piece = window.piece(i)
         window.digests[i] = Digest.of(piece)
-        if form == .compressed, try lane.writer.store.table.place(of: window.digests[i]) == nil,
+        if form == .compressed, try lane.writer.store.table.lastingPlace(of: window.digests[i]) == nil,
             let frame = try lane.compressed(piece)
         {
             window.frames.withLock { $0[i] = frame }

@@ -62,10 +62,11 @@ package final class StoreWriter: Sendable {
 
     /// Makes use of packs that an interrupted writer of this host has published and no entry names. They are made durable
     /// again first: the fsync of that writer may have failed unheard, or that of the directory never come. What is
-    /// not whole is passed over.
+    /// not whole, or condemned, is passed over.
     package func adopt(_ packs: [PackID]) throws(DFSError) {
-        for pack in Set(packs).sorted() where try !store.table.knows(pack) {
-            guard let table = try? store.readIndex(pack),
+        for pack in Set(packs).sorted() {
+            guard try !store.table.knows(pack), try !store.table.isCondemned(pack),
+                let table = try? store.readIndex(pack),
                 let length = try? store.backend.length(of: PackIndex.packKey(pack)), length == table.packLength,
                 (try? store.backend.settle(PackIndex.packKey(pack))) != nil,
                 (try? store.backend.settle(PackIndex.indexKey(pack))) != nil
@@ -98,7 +99,7 @@ package final class StoreWriter: Sendable {
         }
         let shard = shard(of: digest)
         if shard.digests.withLock({ $0.contains(digest) }) { return .own }
-        if let place = try store.table.place(of: digest) {
+        if let place = try store.table.lastingPlace(of: digest) {
             noteUse(of: place.pack)
             return .known
         }
@@ -109,7 +110,7 @@ package final class StoreWriter: Sendable {
     /// Whether the store or this writer has it.
     func holds(_ digest: Digest) throws(DFSError) -> Bool {
         if shard(of: digest).digests.withLock({ $0.contains(digest) }) { return true }
-        return try store.table.place(of: digest) != nil || adopted.withLock { $0.places[digest] != nil }
+        return try store.table.lastingPlace(of: digest) != nil || adopted.withLock { $0.places[digest] != nil }
     }
 
     private func noteUse(of pack: PackID) { usedPacks.withLock { _ = $0.insert(pack) } }
@@ -117,7 +118,7 @@ package final class StoreWriter: Sendable {
     /// Says that content stored before is referred to again; `false` when it is not there.
     package func use(_ digest: Digest) throws(DFSError) -> Bool {
         if shard(of: digest).digests.withLock({ $0.contains(digest) }) { return true }
-        guard let place = try store.table.place(of: digest) else { return useAdopted(digest) }
+        guard let place = try store.table.lastingPlace(of: digest) else { return useAdopted(digest) }
         noteUse(of: place.pack)
         return true
     }
@@ -159,20 +160,24 @@ package final class StoreWriter: Sendable {
         package let pack: PackID
         /// The tables of all packs written, for the host's index once the ledger names them.
         package let tables: [PackIndex]
+        /// All packs that were written or relied on; those of the base are not among them.
+        package let rests: Set<PackID>
     }
 
     /// Publishes all packs. Call when every lane has finished.
     ///
     /// `base` is the pack set of the content that this one extends and the metadata pack written with it.
     package func finish(base: (packs: ObjectAddress, pack: PackID)?) throws(DFSError) -> Finished {
-        var added = usedPacks.withLock { $0 }
+        let used = usedPacks.withLock { $0 }
+        var added = used
         let content = finished.withLock { $0 } + adopted.withLock { a in a.used.sorted().map { a.packs[$0] } }
         for table in content { added.insert(table.id) }
         if let base { added.insert(base.pack) }
         let set = try putHere(PackSet(base: base?.packs, added: added).encode())
         let last = try metadata.finish()
         note(finished: last)
-        return Finished(packs: set, pack: last.id, tables: content + [last])
+        return Finished(
+            packs: set, pack: last.id, tables: content + [last], rests: used.union((content + [last]).map(\.id)))
     }
 
     /// Gives up, when no entry names anything of this writer: refuses to store more, since what its lanes had claimed may

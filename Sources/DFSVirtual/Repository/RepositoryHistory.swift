@@ -62,7 +62,8 @@ package final class RepositoryHistory: HistorySource {
         return state.datasetNames.compactMap { name in
             guard let dataset = state.datasets[name], let latest = dataset.latest else { return nil }
             let tags = dataset.tagHistory.values.compactMap(\.last?.mark)
-            let newest = ([latest.mark] + tags).max { $0.sequence < $1.sequence } ?? latest.mark
+            let removals = dataset.removals.values.map(\.mark)
+            let newest = ([latest.mark] + tags + removals).max { $0.sequence < $1.sequence } ?? latest.mark
             return DatasetSummary(name: name, changed: point(newest), latest: latest.number)
         }
     }
@@ -72,19 +73,24 @@ package final class RepositoryHistory: HistorySource {
     }
 
     package func versions(of name: String) throws(DFSError) -> [VersionSummary] {
-        try dataset(name).versions.map(summary)
+        let dataset = try dataset(name)
+        return dataset.versions.filter { dataset.removal(of: $0.number) == nil }.map(summary)
     }
 
     package func version(_ number: Int, of name: String) throws(DFSError) -> VersionSummary {
-        summary(try found("\(name)@v\(number)") { $0.datasets[name]?.version(number) })
+        let state = try state()
+        guard let dataset = state.datasets[name], let version = dataset.version(number) else {
+            throw absent("\(name)@v\(number)")
+        }
+        var summary = summary(version)
+        summary.isRemoved = dataset.removal(of: number) != nil
+        return summary
     }
 
     package func tags(of name: String) throws(DFSError) -> [TagSummary] {
         let dataset = try dataset(name)
-        return dataset.tagHistory.compactMap { tag, history in
-            history.last.flatMap { change in
-                change.version.map { TagSummary(name: tag, version: $0, set: change.time) }
-            }
+        return dataset.tags.compactMap { tag, version in
+            dataset.tagHistory[tag]?.last.map { TagSummary(name: tag, version: version, set: $0.time) }
         }.sorted { $0.name < $1.name }
     }
 
