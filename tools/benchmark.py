@@ -494,23 +494,24 @@ def print_table(host, figures, quick):
               f"{row['verdict']}")
 
 
-def options():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options(parts, text):
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes: a smoke test")
     parser.add_argument("--rounds", type=int, help="rounds of the long measurements (default 3)")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma: " + ", ".join(PARTS))
+    parser.add_argument("--only", default=",".join(parts), help="parts, by comma: " + ", ".join(parts))
     parser.add_argument("--scratch", type=Path, help="where to work (a directory is made in it)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     parser.add_argument("--cold", action="store_true", help="also a cold pass of the mount: drops the machine's caches")
     chosen = parser.parse_args()
     chosen.only = [part for part in chosen.only.split(",") if part]
-    if set(chosen.only) - set(PARTS):
-        parser.error(f"--only takes {', '.join(PARTS)}")
+    if set(chosen.only) - set(parts):
+        parser.error(f"--only takes {', '.join(parts)}")
     return chosen
 
 
-def main():
-    chosen = options()
+def main(kind=Bench, parts=PARTS, text=__doc__, need=22e9, peak=256):
+    """Measures PARTS of KIND, a Bench; NEED bytes of scratch, PEAK MiB for a commit."""
+    chosen = options(parts, text)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     place = chosen.scratch or Path(tempfile.gettempdir())
     if not chosen.scratch and file_system(place) == "tmpfs":
@@ -518,12 +519,12 @@ def main():
     scratch = Path(tempfile.mkdtemp(prefix="dfs-benchmark.", dir=place)).resolve()
     bench, failed = None, False
     try:
-        need = 2e9 if chosen.quick else 22e9
+        need = 2e9 if chosen.quick else need
         if shutil.disk_usage(scratch).free < need:
             raise Failed(f"{scratch} has less than {need / 1e9:.0f} GB free; name another place with --scratch")
-        bench = Bench(chosen, scratch)
+        bench = kind(chosen, scratch)
         host = machine(scratch, bench.rounds)
-        for part in PARTS:
+        for part in parts:
             if part in chosen.only:
                 print(f"{part} …", file=sys.stderr, flush=True)
                 try:
@@ -533,8 +534,8 @@ def main():
                     print(f"error: {part}: {error}", file=sys.stderr)
                     bench.figures.append({"figure": part, "value": "not measured", "floor": "", "verdict": "failed"})
         if bench.peak:
-            bench.figure("peak memory of a commit", f"{bench.peak / 1024:.0f} MiB", "≤ 256 MiB",
-                         bench.peak <= 256 * 1024)
+            bench.figure("peak memory of a commit", f"{bench.peak / 1024:.0f} MiB", f"≤ {peak} MiB",
+                         bench.peak <= peak * 1024)
         print_table(host, bench.figures, chosen.quick)
         if chosen.json:
             chosen.json.write_text(json.dumps({"machine": host, "quick": chosen.quick, "figures": bench.figures},

@@ -2,6 +2,7 @@ import DFSChunking
 import DFSHistory
 import DFSLedger
 import DFSModel
+import DFSRemote
 import DFSStore
 import DFSSystem
 import DFSTestSupport
@@ -29,6 +30,38 @@ import Testing
         #expect(try Checker(repository: test.repository).run(data: true, files: true).problems == [])
         let again = try test.commit("zoneinfo", "/usr/share/zoneinfo")
         #expect(!again.isNew && again.filesRead == 0)
+    }
+
+    private static let canMountBtrfs =
+        getuid() == 0 && Files.exists("/usr/sbin/mkfs.btrfs") && Files.exists("/dev/loop-control")
+
+    @Test(.enabled(if: canMountBtrfs, "needs root, loop devices and mkfs.btrfs"))
+    func aLargeFileIsAClone() throws {
+        let directory = try TemporaryDirectory()
+        let (image, place) = (directory.sub("image"), directory.sub("btrfs"))
+        try Files.makeDirectories(place)
+        let made = run("truncate -s 400M \(image) && mkfs.btrfs -q \(image) && mount -o loop \(image) \(place) 2>&1")
+        // A container may forbid the mount or the kernel lack Btrfs: then there is nothing to look at.
+        guard made.status == 0 else { return }
+        defer { _ = run("umount \(place)") }
+        let signer = try KeyFile.load(orCreateAt: directory.sub("key"))
+        try Repository.create(at: place + "/store", signer: signer)
+        let repository = try Repository.open(at: place + "/store", cacheRoot: directory.sub("cache"))
+        let size = 80 << 20
+        _ = run("mkdir \(place)/source && head -c \(size) /dev/urandom > \(place)/source/large && sync -f \(place)")
+        let before = try #require(try repository.backend.freeSpace())
+        let outcome = try Commit(
+            repository: repository, dataset: "x", source: place + "/source", options: CaptureOptions()
+        ).run(by: signer)
+        _ = run("sync -f \(place)")
+        let after = try #require(try repository.backend.freeSpace())
+        #expect(before < after + (16 << 20), "\(before - after) bytes were written")
+        // What happens to the file later does not reach its clone.
+        _ = run("head -c \(size) /dev/zero > \(place)/source/large")
+        #expect(try Checker(repository: repository).run(data: true, files: true).problems == [])
+        let root = TreeEntry.root(outcome.version.tree, modified: outcome.version.time)
+        let entry = try #require(try repository.reader.entry(at: [Array("large".utf8)], below: root))
+        #expect(entry.size == UInt64(size))
     }
 
     @Test func namesAreBytes() throws {

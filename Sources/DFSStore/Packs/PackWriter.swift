@@ -45,6 +45,18 @@ final class PackWriter {
                 codec: codec))
     }
 
+    /// Makes the pack a clone of a file's first `size` bytes, all it has, which share its extents; `false` where the file
+    /// system cannot. For a pack in which nothing was written.
+    func clone(_ source: OwnedDescriptor, size: UInt64) throws(DFSError) -> Bool {
+        guard clinux_clone_file(file.descriptor.raw, source.raw) == 0 else { return false }
+        guard try file.status().size == size else { throw Buffer.changed("the file") }
+        length = size
+        return true
+    }
+
+    /// What a clone is read from.
+    var clonedFile: OwnedDescriptor { file.descriptor }
+
     func write(_ bytes: UnsafeRawBufferPointer) throws(DFSError) {
         if staged.count + bytes.count > Self.stage { try flush() }
         if bytes.count >= Self.stage / 4 {

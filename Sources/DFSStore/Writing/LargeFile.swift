@@ -8,7 +8,8 @@ import Synchronization
 ///
 /// While window k is hashed (whole file and per chunk), window k+1 is read and cut and window k-1 is written. A raw
 /// file without any known chunk becomes a pack of its own; at the first known chunk the work starts over as chunks in
-/// shared packs, so that only what is new is written.
+/// shared packs, so that only what is new is written. Where the file system can share extents (Btrfs, XFS), such a pack is
+/// a clone of the file: nothing is written, and what is hashed is the clone, which no writer reaches.
 final class LargeFile {
     private enum Form { case singleFile, raw, compressed }
 
@@ -18,6 +19,8 @@ final class LargeFile {
     private let path: @Sendable () -> String
     private let chunker: Chunker
     private var single: PackWriter?
+    /// Whether `single` is a clone of the file.
+    private var isCloned = false
 
     private static let windowBytes = 8 << 20
 
@@ -78,7 +81,13 @@ final class LargeFile {
         var whole = Hasher256()
         var chunks = [Recipe.Chunk]()
         lane.beginFile()
-        if form == .singleFile { single = try PackWriter(backend: lane.writer.store.backend, kind: .singleFile) }
+        if form == .singleFile {
+            let pack = try PackWriter(backend: lane.writer.store.backend, kind: .singleFile)
+            isCloned = try pack.clone(file, size: size)
+            single = pack
+        } else {
+            isCloned = false
+        }
         var current: Window? = try readWindow(after: nil)
         var previous: Window?
         while current != nil || previous != nil {
@@ -151,7 +160,7 @@ final class LargeFile {
         }
         let wanted = Int(min(UInt64(capacity), size - offset))
         let got = try window.buffer.read(
-            from: file, at: offset + UInt64(carried), into: carried..<wanted, path)
+            from: isCloned ? single?.clonedFile ?? file : file, at: offset + UInt64(carried), into: carried..<wanted, path)
         guard carried + got == wanted else { throw Buffer.changed(path()) }
         window.filled = wanted
         let isFinal = offset + UInt64(wanted) == size
@@ -186,8 +195,10 @@ final class LargeFile {
     private func write(_ window: Window, _ form: Form) throws(DFSError) {
         if let single, form == .singleFile {
             for (i, cut) in window.cuts.enumerated() {
-                single.note(window.digests[i], storedLength: cut.count, length: cut.count, codec: .raw)
-                try single.write(window.piece(i))
+                single.note(
+                    window.digests[i], at: window.offset + UInt64(cut.lowerBound), storedLength: cut.count,
+                    length: cut.count, codec: .raw)
+                if !isCloned { try single.write(window.piece(i)) }
             }
             return
         }
