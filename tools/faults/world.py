@@ -157,11 +157,11 @@ class World:
 
     # Promises
 
-    def begin(self, host, dataset, source, **options):
+    def begin(self, host, dataset, source, extra=(), **options):
         """Starts to commit a source as it is."""
         content = manifest(source.path)
         self.given.setdefault(dataset, []).append(content)
-        process = host.start("commit", dataset, source.path, "--json", "--allow-shrink", **options)
+        process = host.start("commit", dataset, source.path, "--json", "--allow-shrink", *extra, **options)
         process.promise = dataset, content
         return process
 
