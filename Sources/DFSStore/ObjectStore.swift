@@ -87,6 +87,15 @@ package final class ObjectStore: Sendable {
 
     /// Reads and checks one item of a pack.
     package func read(_ item: PackItem, of pack: PackID) throws(DFSError) -> [UInt8] {
+        do throws(DFSError) { return try content(of: try stored(item, of: pack), item, pack) } catch {
+            // The file may have been repaired since it was opened: the next read opens it again.
+            if error.code == .corrupt { close(pack) }
+            throw error
+        }
+    }
+
+    /// The bytes of an item as the pack holds them, unchecked.
+    func stored(_ item: PackItem, of pack: PackID) throws(DFSError) -> [UInt8] {
         let object = try open(pack)
         var failure: DFSError?
         let stored = [UInt8](unsafeUninitializedCapacity: Int(item.storedLength)) { buffer, count in
@@ -97,6 +106,11 @@ package final class ObjectStore: Sendable {
             } catch { failure = error }
         }
         if let failure { throw failure }
+        return stored
+    }
+
+    /// What the stored bytes of an item hold, checked against its digest.
+    func content(of stored: [UInt8], _ item: PackItem, _ pack: PackID) throws(DFSError) -> [UInt8] {
         let bytes: [UInt8]
         switch item.codec {
         case .raw: bytes = stored
@@ -166,6 +180,14 @@ package final class ObjectStore: Sendable {
         }
         opened.withLock { $0.insert(object, for: pack) }
         return object
+    }
+
+    /// Forgets that a pack is open.
+    func close(_ pack: PackID) {
+        opened.withLock { opened in
+            opened.objects[pack] = nil
+            opened.order.removeAll { $0 == pack }
+        }
     }
 }
 
