@@ -112,6 +112,22 @@ package struct DirectoryBackend: Backend {
         try Files.synchronizeDirectory(Files.parent(Files.parent(path)))
     }
 
+    /// Gives an object a second name in `aside/`, with a file that says why, before another takes its place. Nothing removes
+    /// what lies there.
+    package func setAside(_ key: String, reason: String) throws(DFSError) {
+        let name = (key.split(separator: "/").last.map(String.init) ?? key) + "." + Randomness.hex(bytes: 6)
+        try put("aside/\(name).why", Array((reason + "\n").utf8))
+        let target = path("aside/\(name)")
+        do {
+            try System.call("cannot link \(target)", fault: "link") { Glibc.link(path(key), target) }
+        } catch {
+            // Some file systems have no second names: then the place is empty until the other comes.
+            guard [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(error.errno) else { throw error }
+            try System.call("cannot rename to \(target)", fault: "rename") { rename(path(key), target) }
+        }
+        try Files.synchronizeDirectory(path("aside"))
+    }
+
     package func remove(_ key: String) throws(DFSError) { try Files.remove(path(key)) }
 
     package func list(_ prefix: String) throws(DFSError) -> [String] {

@@ -93,10 +93,14 @@ package final class ObjectStore: Sendable {
 
     /// Reads and checks one item of a pack.
     package func read(_ item: PackItem, of pack: PackID) throws(DFSError) -> [UInt8] {
-        try content(try stored(item, of: pack), of: item, in: pack)
+        do throws(DFSError) { return try content(of: try stored(item, of: pack), item, pack) } catch {
+            // The file may have been repaired since it was opened: the next read opens it again.
+            if error.code == .corrupt { close(pack) }
+            throw error
+        }
     }
 
-    /// The bytes of an item as they lie in the pack, unchecked.
+    /// The bytes of an item as the pack holds them, unchecked.
     func stored(_ item: PackItem, of pack: PackID) throws(DFSError) -> [UInt8] {
         let object = try open(pack)
         var failure: DFSError?
@@ -111,8 +115,8 @@ package final class ObjectStore: Sendable {
         return stored
     }
 
-    /// What the stored bytes of an item hold, compared with its digest.
-    func content(_ stored: [UInt8], of item: PackItem, in pack: PackID) throws(DFSError) -> [UInt8] {
+    /// What the stored bytes of an item hold, checked against its digest.
+    func content(of stored: [UInt8], _ item: PackItem, _ pack: PackID) throws(DFSError) -> [UInt8] {
         let bytes: [UInt8]
         switch item.codec {
         case .raw: bytes = stored
@@ -208,6 +212,14 @@ package final class ObjectStore: Sendable {
         }
         opened.withLock { $0.insert(object, for: pack) }
         return object
+    }
+
+    /// Forgets that a pack is open.
+    func close(_ pack: PackID) {
+        opened.withLock { opened in
+            opened.objects[pack] = nil
+            opened.order.removeAll { $0 == pack }
+        }
     }
 }
 

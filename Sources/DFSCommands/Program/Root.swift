@@ -21,7 +21,8 @@ struct Root: ParsableCommand {
         CommandGroup(name: "Segment", subcommands: []),
         CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self]),
         CommandGroup(name: "Run", subcommands: [RunCommand.self, RunsCommand.self, Logs.self]),
-        CommandGroup(name: "Keeping", subcommands: [Verify.self, CollectCommand.self, Why.self]),
+        CommandGroup(
+            name: "Keeping", subcommands: [Verify.self, RepairCommand.self, CollectCommand.self, Why.self]),
         CommandGroup(name: "Trust", subcommands: [AuditGroup.self]),
         CommandGroup(name: "Machine", subcommands: [Doctor.self, HostCommand.self]),
     ]

@@ -33,17 +33,8 @@ package final class Checker: Sendable {
         package var problems: [Problem] = []
         /// Packs that no entry names: left by interrupted commits, or somebody's commit in progress.
         package var unreferenced = 0
-        package var damage = Damage()
-    }
-
-    /// What cannot be read, for whoever repairs it.
-    package struct Damage: Sendable {
-        /// Of packs that the ledger reaches.
+        /// What is wrong with packs that the ledger reaches.
         package var findings: [PackChecker.Finding] = []
-        /// Objects that cannot be read from any pack, with what needs them.
-        package var lost: [Digest: [String]] = [:]
-        /// Metadata packs whose events' sets could not be read.
-        package var unreadSets = 0
     }
 
     private let repository: Repository
@@ -83,6 +74,11 @@ package final class Checker: Sendable {
         return report
     }
 
+    /// What the table of a pack says of an object.
+    package func item(_ digest: Digest, in pack: PackID) -> PackItem? {
+        objects.table.places(of: digest).first { $0.pack == pack }?.item
+    }
+
     // MARK: Ledger and packs
 
     private func ledger(_ report: inout Report) throws(DFSError) -> LedgerState {
@@ -116,8 +112,6 @@ package final class Checker: Sendable {
                 let set = try PackSet.decode(try objects.object(mark.packs.digest, "a pack set"))
                 packs.formUnion(state.condemnations.standing(set.added))
             } catch {
-                report.damage.unreadSets += 1
-                report.damage.lost[mark.packs.digest, default: []] += subjects.names(ofEntry: mark.sequence)
                 report.problems.append(
                     Problem(
                         what: "entry \(mark.sequence): \(Self.text(error))",
@@ -158,7 +152,7 @@ package final class Checker: Sendable {
         report.objects = check.count.current + packChecker.table.count
         report.problems += problems(findings, trace)
         report.problems += uncovered
-        report.damage.findings = findings
+        report.findings = findings
     }
 
     private func problems(_ findings: [PackChecker.Finding], _ trace: DamageTrace) -> [Problem] {

@@ -26,7 +26,7 @@ package final class PackCompactor {
         var end: UInt64?
         for item in items {
             let bytes = try store.stored(item, of: table.id)
-            _ = try store.content(bytes, of: item, in: table.id)
+            _ = try store.content(of: bytes, item, table.id)
             if hasExtents {
                 try append(extent: bytes, item, continues: end == item.offset)
                 end = item.offset + UInt64(item.storedLength)

@@ -160,7 +160,8 @@ final class LargeFile {
         }
         let wanted = Int(min(UInt64(capacity), size - offset))
         let got = try window.buffer.read(
-            from: isCloned ? single?.clonedFile ?? file : file, at: offset + UInt64(carried), into: carried..<wanted, path)
+            from: isCloned ? single?.clonedFile ?? file : file, at: offset + UInt64(carried), into: carried..<wanted,
+            path)
         guard carried + got == wanted else { throw Buffer.changed(path()) }
         window.filled = wanted
         let isFinal = offset + UInt64(wanted) == size
