@@ -52,9 +52,9 @@ package final class Learning: Sendable {
         let known = learned ?? Learned(sequence: 0, entry: .zero, passedOver: [])
         guard known.sequence < state.head.sequence || !known.passedOver.isEmpty else { return }
         let damaged = try heed(state.condemnations, known)
-        let first = state.packSets.count { $0.sequence <= known.sequence }
+        let first = state.packSets.prefixLength { $0.sequence <= known.sequence }
         var marks = known.passedOver.flatMap { sequence in
-            state.packSets[state.packSets.count { $0.sequence < sequence }...].prefix { $0.sequence == sequence }
+            state.packSets[state.packSets.prefixLength { $0.sequence < sequence }...].prefix { $0.sequence == sequence }
         }
         marks += state.packSets[first...]
         // A long first look is not to be folded again when it is interrupted.

@@ -19,8 +19,9 @@ extension Marked {
 }
 
 extension RandomAccessCollection where Index == Int {
-    /// How many of the elements, of which all that are `before` come first.
-    package func count(before isBefore: (Element) -> Bool) -> Int {
+    /// How many elements, all of which come first, are `before`: a binary search. (Not `count`, which a trailing closure
+    /// would take for the standard library's.)
+    package func prefixLength(where isBefore: (Element) -> Bool) -> Int {
         var low = startIndex
         var high = endIndex
         while low < high {
@@ -33,7 +34,7 @@ extension RandomAccessCollection where Index == Int {
 
 extension RandomAccessCollection where Index == Int, Element: Marked {
     /// How many were said at `time` or before.
-    package func count(at time: Timestamp) -> Int { count { $0.mark.time <= time } }
+    package func count(at time: Timestamp) -> Int { prefixLength { $0.mark.time <= time } }
 
     /// The last one said at `time` or before.
     package func last(at time: Timestamp) -> Element? { prefix(count(at: time)).last }
