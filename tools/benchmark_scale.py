@@ -3,7 +3,7 @@
 
     tools/benchmark_scale.py                everything: some 60 GB of scratch, hours with all peers
     tools/benchmark_scale.py --quick        the same on small sizes: shows that it works, proves nothing
-    tools/benchmark_scale.py --only many    one or more of: many, flat, shards, versions, entries
+    tools/benchmark_scale.py --only many    one or more of: many, flat, shards, versions, entries, peers
 
 Interleaved rounds, medians; sync included for every tool. restic and borg are measured where they are on PATH (Debian's
 packages restic, borgbackup), DVC where `dvc` is (PyPI); a peer that is not there is named as not measured. Sources are in
@@ -21,7 +21,7 @@ from pathlib import Path
 import benchmark
 from benchmark import MIB, Bench, Failed, disk_bytes, milliseconds
 
-PARTS = ["many", "flat", "shards", "versions", "entries"]
+PARTS = ["many", "flat", "shards", "versions", "entries", "peers"]
 
 
 class Peer:
@@ -105,9 +105,10 @@ class Scale(Bench):
     def limit(self, title, value, limit, unit):
         self.figure(title, f"{value:.{1 if value < 100 else 0}f} {unit}", f"≤ {limit} {unit}", value <= limit)
 
-    def side_by_side(self, title, source, change, rounds):
-        """First, unchanged and changed commit of this tool and each peer, and of cp and tar; gives our times."""
+    def side_by_side(self, title, source, change, rounds, peers):
+        """First, unchanged and changed commit of this tool and of PEERS, and of cp and tar; gives the times."""
         count, size = self.names(source)
+        peers = [peer for peer in self.peers if peer.name in peers]
         times = {}
 
         def note(who, what, seconds):
@@ -129,7 +130,7 @@ class Scale(Bench):
                 note("dfs", "unchanged", self.timed_sync(self.dfs, "commit", "it", source, store=store))
                 note("status", "unchanged", self.seconds(self.dfs, "status", "it", source, store=store))
             if number == 0:
-                for peer in self.peers:
+                for peer in peers:
                     peer.fresh(source)
                     self.settle()
                     note(peer.name, "first", peer.commit(source))
@@ -139,14 +140,14 @@ class Scale(Bench):
             note("dfs", "changed", self.timed_sync(self.dfs, "commit", "it", source, store=store))
             note("added", "changed", disk_bytes(store) - before)
             if number == 0:
-                for peer in self.peers:
+                for peer in peers:
                     note(peer.name, "changed", peer.commit(source))
         middle = {key: statistics.median(value) for key, value in times.items()}
         for (who, what), value in sorted(middle.items(), key=lambda item: (item[0][1], item[0][0])):
             if who != "added":
                 rate = f", {count / value:,.0f} files/s, {size / MIB / value:,.0f} MiB/s" if what == "first" else ""
                 self.figure(f"{title}, {what} commit: {who}", f"{value:.2f} s{rate}")
-        for peer in self.peers:
+        for peer in peers:
             for what in ("first", "unchanged", "changed"):
                 ratio = middle[(peer.name, what)] / middle[("dfs", what)]
                 floor = 5 if (peer.name, what) == ("restic", "first") else 1
@@ -172,7 +173,7 @@ class Scale(Bench):
                 path = source / f"{(j * 7 + number) % folders:04}" / f"{(j * 13 + number) % each:05}.bin"
                 path.write_bytes(os.urandom(size))
 
-        store, count, total, middle = self.side_by_side(title, source, change, self.rounds)
+        store, count, total, middle = self.side_by_side(title, source, change, self.rounds, ["restic"])
         self.ratio(f"{title}: cp -r + sync / commit", middle["cp -r + sync", "first"] / middle["dfs", "first"], 1.5)
         self.ratio(f"{title}: tar | cat / commit", middle["tar | cat", "first"] / middle["dfs", "first"], 0.4)
         self.ratio(f"{title}, unchanged: commit / find", middle["dfs", "unchanged"] / middle["find", "unchanged"], 2,
@@ -243,6 +244,35 @@ class Scale(Bench):
             self.ratio(f"{title}: restic restore / export", restic.restore(target) / middle["export"], 5)
             self.remove(target)
 
+    def part_peers(self):
+        """All peers on trees that the slowest of them finishes: 1 % of many small files, and of large ones, changes."""
+        count = 2_000 if self.quick else 50_000
+        source = self.scratch / "small"
+        benchmark.make_files(source, count, lambda chance: 3000)
+
+        def replace(number):
+            for j in range(0, count, 100):
+                (source / f"{j // 500:03}" / f"{j:06}.bin").write_bytes(os.urandom(3000))
+
+        self.side_by_side(f"{count:,} files of 3 KB, 1 % changed", source, replace, self.rounds,
+                          ["restic", "borg", "dvc"])
+        self.remove(source)
+        number, size = (2, 8 << 20) if self.quick else (16, 64 << 20)
+        source = self.scratch / "large"
+        source.mkdir()
+        for i in range(number):
+            benchmark.write_random(source / f"shard{i:03}", size)
+
+        def overwrite(turn):
+            for path in source.iterdir():
+                with open(path, "r+b") as file:
+                    file.seek(size // 2 + turn)
+                    file.write(os.urandom(size // 100))
+
+        self.side_by_side(f"{number} shards of {size // MIB} MiB, 1 % overwritten", source, overwrite, self.rounds,
+                          ["restic", "borg", "dvc"])
+        self.remove(source)
+
     def part_flat(self):
         count = 20_000 if self.quick else 1_000_000
         source = self.scratch / "flat"
@@ -293,7 +323,7 @@ class Scale(Bench):
                     data[len(data) // 4:len(data) // 4] = piece
                 path.write_bytes(data)
 
-        store, count, total, middle = self.side_by_side(title, source, change, 3)
+        store, count, total, middle = self.side_by_side(title, source, change, 3, ["restic"])
         slower = max(middle["HASH", "first"], middle["DISK", "first"])
         self.ratio(f"{title}: commit / lower of HASH and DISK", slower / middle["dfs", "first"], 0.5)
         self.ratio(f"{title}: cp + sync / commit", middle["cp -r + sync", "first"] / middle["dfs", "first"], 0.5)
