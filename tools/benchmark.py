@@ -19,6 +19,7 @@ import platform
 import random
 import shutil
 import signal
+import stat
 import statistics
 import subprocess
 import sys
@@ -143,12 +144,14 @@ class Bench:
         """Lists the regular files of SOURCE for hash(), and caches them; gives their number and bytes."""
         count = total = 0
         with open(self.scratch / "names", "wb") as names:
+            root = len(os.fsencode(source)) + 1
             for folder, _, files in os.walk(os.fsencode(source)):
                 for name in files:
                     path = os.path.join(folder, name)
-                    if os.path.isfile(path) and not os.path.islink(path):
-                        names.write(b"./" + os.path.relpath(path, os.fsencode(source)) + b"\0")
-                        count, total = count + 1, total + os.lstat(path).st_size
+                    status = os.lstat(path)
+                    if stat.S_ISREG(status.st_mode):
+                        names.write(b"./" + path[root:] + b"\0")
+                        count, total = count + 1, total + status.st_size
         self.hash(source, 2)
         return count, total
 

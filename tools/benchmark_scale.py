@@ -24,6 +24,16 @@ from benchmark import MIB, Bench, Failed, disk_bytes, milliseconds
 PARTS = ["many", "flat", "shards", "versions", "entries", "peers"]
 
 
+def write_many(folder, files):
+    """Files of (name, content) in one folder, faster than by their paths."""
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    for name, content in files:
+        file = os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=place)
+        os.write(file, content)
+        os.close(file)
+    os.close(place)
+
+
 class Peer:
     """Another tool, with a repository of its own. `once` is done before each first commit, untimed."""
 
@@ -164,8 +174,7 @@ class Scale(Bench):
             folder = source / f"{number:04}"
             folder.mkdir(parents=True)
             block = chance.randbytes(size * each)
-            for j in range(each):
-                (folder / f"{j:05}.bin").write_bytes(block[j * size:(j + 1) * size])
+            write_many(folder, ((f"{j:05}.bin", block[j * size:(j + 1) * size]) for j in range(each)))
         title = f"{folders * each:,} files of 3 KB"
 
         def change(number):
@@ -277,8 +286,7 @@ class Scale(Bench):
         count = 20_000 if self.quick else 1_000_000
         source = self.scratch / "flat"
         source.mkdir()
-        for number in range(count):
-            (source / f"x{number:07}.txt").write_bytes(b"%d\n" % number)
+        write_many(source, ((f"x{number:07}.txt", b"%d\n" % number) for number in range(count)))
         store = self.new_store("store-flat")
         title = f"one directory of {count:,}"
         seconds, peak, _ = self.run(self.dfs, "commit", "it", source, store=store)

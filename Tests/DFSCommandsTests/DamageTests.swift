@@ -152,7 +152,7 @@ import Testing
     @Test func aFailedSynchronisationIsNeverAcknowledged() throws {
         try sandbox.commitTwice()
         var failures = 0
-        for call in 1...40 {
+        for call in 1...60 {
             try sandbox.write("round \(call)\n", to: "work/src/a.txt")
             let result = try sandbox.spawn(
                 ["commit", "faces", "src"].map { Array($0.utf8) }, variables: ["DFS_FAULT": "fsync:\(call):\(EIO)"]
@@ -163,7 +163,7 @@ import Testing
             try sandbox.expect(0, "verify", "--data")
         }
         // Packs, tables, entry, and the folder of each.
-        #expect((6..<40).contains(failures))
+        #expect((6..<60).contains(failures))
         try sandbox.expect(0, "commit", "faces", "src")
         try sandbox.expect(0, "verify", "--data")
     }

@@ -9,7 +9,7 @@ import Glibc
 /// `dfs` and `dfs-run` are this call; what a test wants to vary is in `Invocation`.
 package func run(arguments: [String]) -> Int32 {
     // glibc would raise its limit to the largest block ever freed, and hold on to twice the memory that is in use.
-    clinux_map_large_blocks(1 << 20)
+    clinux_map_large_blocks(128 << 10)
     openStandardStreams()
     if arguments.count > 1, let hidden = HiddenCommands.table[arguments[1]] {
         return hidden(Array(arguments.dropFirst(2)))

@@ -62,7 +62,7 @@ package struct Commit {
         let base = latest.map { ($0.record.packs, $0.record.pack) }
         let recorded = try record(
             result.summary, record(result, latest), writer, base: base, rows: cache.rows, latest: latest, state,
-            by: signer)
+            by: signer, keepingPacks: journal != nil)
         guard let recorded else { return nil }
         journal?.remove()
         if recorded.isNew { try? cache.write(result.updates, restingOn: recorded.version.record.packs) }
@@ -70,12 +70,12 @@ package struct Commit {
     }
 
     /// Stores the record of a tree that is stored, publishes the packs and appends the entry. Where nothing comes of it,
-    /// what the writer has published goes. `rows`: the pack set of stat cache rows that were used. `check` is called with the
+    /// what the writer has published goes, unless a journal keeps it for the next attempt (`keepingPacks`). `rows`: the pack set of stat cache rows that were used. `check` is called with the
     /// state that the entry will follow. `nil` when packs that the version would have relied on were condemned meanwhile.
     func record(
         _ tree: TreeReference, _ record: JSONValue, _ writer: StoreWriter, base: (packs: ObjectAddress, pack: PackID)?,
         rows: ObjectAddress?, latest: VersionRecord?, _ state: LedgerState, by signer: any Signer,
-        check: (LedgerState) throws(DFSError) -> Void = { _ in }
+        keepingPacks: Bool = false, check: (LedgerState) throws(DFSError) -> Void = { _ in }
     ) throws(DFSError) -> (version: VersionRecord, isNew: Bool)? {
         let finished: StoreWriter.Finished
         let reference: RecordReference
@@ -88,13 +88,13 @@ package struct Commit {
             finished = try writer.finish(base: base)
             reference = RecordReference(record: record, packs: finished.packs, pack: finished.pack)
         } catch {
-            writer.abandon()
+            writer.abandon(keepingPacks: keepingPacks)
             throw error
         }
         let appended = try append(
             tree, reference, text, Reliance(finished, rows: rows, began: state), signer, check)
         guard let (number, isNew) = appended else {
-            writer.abandon()
+            writer.abandon(keepingPacks: keepingPacks)
             return nil
         }
         if isNew { repository.remember(finished) } else { writer.abandon() }

@@ -81,6 +81,9 @@ package final class Export: Sendable {
         }
     }
 
+    /// Bytes after which the kernel is asked to start writing back.
+    private static let writeback: Int64 = 16 << 20
+
     private func single(_ root: TreeEntry, _ destination: String) throws(DFSError) {
         let parent = try OwnedDescriptor.open(Files.parent(destination), O_RDONLY | O_DIRECTORY)
         var entry = root
@@ -132,9 +135,15 @@ package final class Export: Sendable {
         if let address = entry.address {
             let recipe = try reader.recipe(address, of: entry)
             let isShared = try share(recipe, with: file)
-            for chunk in recipe.chunks {
-                let content = try reader.store.chunk(chunk.id)
-                if !isShared { try Files.write(content, to: file.raw, what: NameText.display(entry.name)) }
+            var written: Int64 = 0, flushed: Int64 = 0
+            try reader.store.forEachPiece(of: recipe) { piece throws(DFSError) in
+                if isShared { return }
+                try Files.write(piece, to: file.raw, what: NameText.display(entry.name))
+                written += Int64(piece.count)
+                guard written - flushed >= Self.writeback else { return }
+                // Best effort: the disk works while the next piece is read.
+                clinux_start_writeback(file.raw, flushed, written - flushed)
+                flushed = written
             }
         } else if entry.size > 0 {
             let content = try reader.store.chunk(ChunkID(entry.content.digest))

@@ -24,6 +24,7 @@ package final class StoreWriter: Sendable {
     private static let shards = 64
     private let claimed: [Shard]
     private let usedPacks = Mutex<Set<PackID>>([])
+    /// Set when it has ended.
     private let isAbandoned = Atomic<Bool>(false)
     private let metadata: MetadataPack
     private let finished = Mutex<[PackIndex]>([])
@@ -95,7 +96,7 @@ package final class StoreWriter: Sendable {
 
     func claim(_ digest: Digest) throws(DFSError) -> Claim {
         guard !isAbandoned.load(ordering: .relaxed) else {
-            throw DFSError(.operational, "cannot go on storing", cause: "an earlier part of it failed")
+            throw DFSError(.operational, "cannot go on storing", cause: "it has ended, or an earlier part of it failed")
         }
         let shard = shard(of: digest)
         if shard.digests.withLock({ $0.contains(digest) }) { return .own }
@@ -175,16 +176,24 @@ package final class StoreWriter: Sendable {
         if let base { added.insert(base.pack) }
         let set = try putHere(PackSet(base: base?.packs, added: added).encode())
         let last = try metadata.finish()
-        note(finished: last)
+        // Not told to a journal: it is small, and of use to this entry only.
+        finished.withLock { $0.append(last) }
+        close()
         return Finished(
             packs: set, pack: last.id, tables: content + [last], rests: used.union((content + [last]).map(\.id)))
+    }
+
+    /// From here on nothing can be stored; what was claimed need not be held.
+    private func close() {
+        isAbandoned.store(true, ordering: .relaxed)
+        for shard in claimed { shard.digests.withLock { $0 = [] } }
     }
 
     /// Gives up, when no entry names anything of this writer: refuses to store more, since what its lanes had claimed may
     /// never have been written, and removes the packs that it has published unless they are kept for the next attempt. Best
     /// effort: what stays is garbage. Adopted packs stay: an entry may name them that this host has not read.
     package func abandon(keepingPacks: Bool = false) {
-        isAbandoned.store(true, ordering: .relaxed)
+        close()
         if keepingPacks { return }
         let packs = finished.withLock { finished in
             defer { finished = [] }

@@ -1,0 +1,71 @@
+import DFSChunking
+import DFSModel
+import DFSRemote
+
+extension ObjectStore {
+    /// Bytes of a large file that are read at once.
+    private static let runBytes = 2 << 20
+
+    /// Calls `body` with the content of a file piece by piece, in order, each chunk checked against its digest. Chunks that lie
+    /// one after the other in a pack, as those of a raw file do, are read together.
+    package func forEachPiece(
+        of recipe: Recipe, _ body: (UnsafeRawBufferPointer) throws(DFSError) -> Void
+    ) throws(DFSError) {
+        var buffer: Buffer?
+        var i = 0
+        while i < recipe.chunks.count {
+            let run = try self.run(at: i, of: recipe)
+            let target = buffer ?? Buffer(count: Self.runBytes)
+            buffer = target
+            if let run, try read(run, recipe.chunks[i..<i + run.count], into: target) {
+                try body(target.bytes(run.bytes))
+                i += run.count
+            } else {
+                // Compressed, alone, or damaged where it was looked for first.
+                try withBytes(of: try chunk(recipe.chunks[i].id)) { (bytes) throws(DFSError) in try body(bytes) }
+                i += 1
+            }
+        }
+    }
+
+    private struct Run {
+        let pack: PackID
+        let offset: UInt64
+        var count = 0
+        var bytes = 0
+    }
+
+    /// The raw chunks from number `first` on that lie together; `nil` when there are not two.
+    private func run(at first: Int, of recipe: Recipe) throws(DFSError) -> Run? {
+        var run: Run?
+        for chunk in recipe.chunks[first...] {
+            guard let place = try table.place(of: chunk.id.digest), place.item.codec == .raw,
+                place.item.length == chunk.length
+            else { break }
+            var longer = run ?? Run(pack: place.pack, offset: place.item.offset)
+            guard place.pack == longer.pack, place.item.offset == longer.offset + UInt64(longer.bytes),
+                longer.bytes + Int(chunk.length) <= Self.runBytes
+            else { break }
+            longer.count += 1
+            longer.bytes += Int(chunk.length)
+            run = longer
+        }
+        return run.flatMap { $0.count > 1 ? $0 : nil }
+    }
+
+    /// Fills `buffer`; `false` when the pack does not hold what it should.
+    private func read(_ run: Run, _ chunks: ArraySlice<Recipe.Chunk>, into buffer: Buffer) throws(DFSError) -> Bool {
+        let target = UnsafeMutableRawBufferPointer(rebasing: buffer.raw[..<run.bytes])
+        do throws(DFSError) { try open(run.pack).read(into: target, at: run.offset) } catch {
+            guard error.code == .corrupt else { throw error }
+            return false
+        }
+        var at = 0
+        for chunk in chunks {
+            let piece = UnsafeRawBufferPointer(rebasing: target[at..<at + Int(chunk.length)])
+            guard Digest.of(piece) == chunk.id.digest else { return false }
+            at += Int(chunk.length)
+        }
+        return true
+    }
+}
