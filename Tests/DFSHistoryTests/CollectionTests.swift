@@ -312,6 +312,81 @@ import Testing
         try expectSound([two, three])
     }
 
+    private func record(_ folder: String, as dataset: String = "x", on host: Repository) throws -> VersionRecord {
+        var commit = Commit(
+            repository: host, dataset: dataset, source: test.directory.sub(folder), options: CaptureOptions())
+        commit.allowShrink = true
+        return try commit.run(by: test.signer).version
+    }
+
+    private func removeAndCollect(_ version: Int, on host: Repository) throws {
+        _ = try Removal(repository: host, dataset: "x", version: version, reason: "no longer needed")
+            .run(by: test.signer)
+        try collect(on: host)
+    }
+
+    /// The recipe of an unchanged file lies in the pack that was written with an event, which its set does not name.
+    @Test func rowsGoAlsoWithTheRecipesThatTheyName() throws {
+        let other = try test.reopened(cache: "other")
+        var random = SeededGenerator(seed: 40)
+        let large = random.bytes(8_000_000)
+        try test.directory.write("source/f", large)
+        try test.directory.write("source/t", Array("one".utf8))
+        // The data stay for the sake of another dataset; the recipe does not.
+        try test.directory.write("shared/g", Array(large.prefix(6_500_000)))
+        usleep(50_000)
+        _ = try record("source", on: repository)
+        _ = try record("shared", as: "shared", on: repository)
+        try test.directory.write("elsewhere/u", Array("u".utf8))
+        _ = try record("elsewhere", on: other)
+        try removeAndCollect(1, on: other)
+        try test.directory.write("source/t", Array("two".utf8))
+        let three = try record("source", on: repository)
+        #expect(three.number == 3)
+        try expectSound([three])
+    }
+
+    /// Calls `body` once, when a capture looks at its first name.
+    private final class Interjection: CaptureFilter {
+        private let body: @Sendable () -> Void
+        private let isDone = Atomic<Bool>(false)
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+        func includes(_ path: [UInt8], isDirectory: Bool) -> Bool {
+            if !isDone.exchange(true, ordering: .relaxed) { body() }
+            return true
+        }
+    }
+
+    /// What is adopted from the version before is not looked up: when that is removed and collected meanwhile, the commit
+    /// begins anew.
+    @Test func adoptedEntriesAreReliedOn() throws {
+        let other = try test.reopened(cache: "other")
+        for folder in ["source", "elsewhere"] {
+            for i in 0..<600 { try test.directory.write("\(folder)/d/\(i)", Array("content \(i)".utf8)) }
+            try test.directory.write("\(folder)/t", Array("one".utf8))
+        }
+        usleep(50_000)
+        _ = try record("source", on: repository)
+        for i in 0..<600 { try test.directory.write("elsewhere/d/\(i)", Array("other \(i)".utf8)) }
+        _ = try record("elsewhere", on: other)
+        for i in 0..<600 { try test.directory.write("elsewhere/d/\(i)", Array("content \(i)".utf8)) }
+        let three = try record("elsewhere", on: other)
+        try test.directory.write("source/t", Array("two".utf8))
+        let failure = Mutex<String?>(nil)
+        var options = CaptureOptions()
+        options.filter = Interjection { [self] in
+            do { try removeAndCollect(three.number, on: other) } catch { failure.withLock { $0 = "\(error)" } }
+        }
+        let four = try Commit(
+            repository: repository, dataset: "x", source: test.directory.sub("source"), options: options
+        ).run(by: test.signer).version
+        #expect(failure.withLock { $0 } == nil)
+        #expect(four.number == 4)
+        // What the first attempt stored is kept for the second, which may not need all of it.
+        try expectSound([four], unreferenced: 1)
+    }
+
     /// Many committers on hosts of their own beside a collector that never waits.
     @Test func committersBesideACollector() throws {
         try fill("base", 1)

@@ -78,7 +78,8 @@ final class RunSession {
             RecordReference(record: address, packs: finished.packs, pack: finished.pack)
         }
         let plan = plan
-        let reliance = Reliance(finished, rows: plan.isNewSnapshot ? plan.codeCache.rows : nil, began: plan.began)
+        let before = [plan.codeCache.rows, plan.previousSnapshot.map { EventPacks($0.record) }].compactMap { $0 }
+        let reliance = Reliance(finished, events: plan.isNewSnapshot ? before : [], began: plan.began)
         let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
             var events = [LedgerEvent]()
             if state.projects[plan.project]?.snapshot(plan.snapshot) == nil {
@@ -105,7 +106,7 @@ final class RunSession {
         repository.remember(finished)
         let state = try repository.state()
         if let snapshot = state.projects[plan.project]?.snapshot(plan.snapshot) {
-            try? plan.codeCache.write(plan.codeUpdates, restingOn: snapshot.record.packs)
+            try? plan.codeCache.write(plan.codeUpdates, restingOn: snapshot.record)
         }
         return true
     }

@@ -84,7 +84,11 @@ extension Capture {
         else { throw changed(directory, file.name) }
         if clinux_has_xattrs(opened.raw) != 0 { notes.withLock { $0.extendedAttributes += 1 } }
         let isRacy = isRecent(before, now)
-        if !isRacy { try journal?.note(before, stored, thread: thread) }
+        if !isRacy {
+            journal?.note(before, stored, thread: thread)
+            // Its pack is published already, and nothing may follow for long that writes the record.
+            if before.size >= writer.store.parameters.singleFile { journal?.flush() }
+        }
         return result(file, before, stored.content, stored.recipe, isRacy: isRacy)
     }
 

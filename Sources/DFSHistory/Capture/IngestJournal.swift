@@ -73,7 +73,7 @@ package final class IngestJournal: Sendable {
     }
 
     /// A file was read and what is new of it handed to the writer.
-    func note(_ status: FileStatus, _ stored: Lane.Stored, thread: Int) throws(DFSError) {
+    func note(_ status: FileStatus, _ stored: Lane.Stored, thread: Int) {
         let full = buffers[thread].bytes.withLock { buffer -> [UInt8]? in
             Record.append(status, stored, to: &buffer)
             guard buffer.count >= Self.blockBytes else { return nil }

@@ -1,5 +1,6 @@
 import DFSChunking
 import DFSIndex
+import DFSLedger
 import DFSModel
 import DFSStore
 import DFSSystem
@@ -8,9 +9,9 @@ import DFSSystem
 /// never opened.
 ///
 /// Host-local and derived. A scope (a dataset's or a project's name) keeps one history's rows apart from another's. All rows
-/// of a scope rest on one pack set, which covers what they name and which the history's latest set extends, so whatever is
-/// taken from a row is covered by the set of the next version. When a pack of that set is condemned, they go: they may name
-/// what only removed versions held.
+/// of a scope rest on the packs of one event, which cover what they name and whose set the history's latest set extends, so
+/// whatever is taken from a row is covered by the set of the next version. When one of those packs is condemned, they go: they
+/// may name what only removed versions held.
 package final class StatCache: Sendable {
     package static let table = "stat"
 
@@ -30,7 +31,7 @@ package final class StatCache: Sendable {
     package init(
         index: Index, scope: String, latest: ObjectAddress?, heeding: UInt64,
         base: (ObjectAddress) throws(DFSError) -> ObjectAddress?,
-        isStruck: (_ set: ObjectAddress, _ heeded: UInt64) throws(DFSError) -> Bool
+        isStruck: (_ event: EventPacks, _ heeded: UInt64) throws(DFSError) -> Bool
     ) throws(DFSError) {
         self.index = index
         heeded = heeding
@@ -39,10 +40,10 @@ package final class StatCache: Sendable {
         let resting = try index.read { t throws(DFSError) in Ground(try t.get(Self.table, scope)) }
         var next = resting == nil ? nil : latest
         for _ in 0..<Self.reach {
-            guard let set = next, set != resting?.set else { break }
+            guard let set = next, set != resting?.event.set else { break }
             next = try base(set)
         }
-        if let resting, next == resting.set, try !isStruck(resting.set, resting.heeded) {
+        if let resting, next == resting.event.set, try !isStruck(resting.event, resting.heeded) {
             self.resting = resting
         } else {
             self.resting = nil
@@ -50,31 +51,36 @@ package final class StatCache: Sendable {
         if self.resting == nil { try index.write { t throws(DFSError) in try Self.empty(scope, t) } }
     }
 
-    /// What the rows of a scope rest on: a pack set, and the newest condemnation that was known when it was laid.
+    /// What the rows of a scope rest on: the packs of an event, also that which holds its recipes and nodes, and the newest
+    /// condemnation that was known when it was laid.
     private struct Ground: Equatable {
-        let set: ObjectAddress
+        let event: EventPacks
         let heeded: UInt64
 
-        init(set: ObjectAddress, heeded: UInt64) {
-            self.set = set
+        init(event: EventPacks, heeded: UInt64) {
+            self.event = event
             self.heeded = heeded
         }
 
         init?(_ value: [UInt8]?) {
-            guard let value, let set = Digest(bytes: value.prefix(Digest.byteCount)),
-                value.count == Digest.byteCount + 8
-            else { return nil }
-            let heeded = value.dropFirst(Digest.byteCount).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-            self.init(set: ObjectAddress(set), heeded: heeded)
+            let width = Digest.byteCount
+            guard let value, value.count == 2 * width + 8 else { return nil }
+            self = value.withUnsafeBytes { raw in
+                Ground(
+                    event: EventPacks(
+                        set: ObjectAddress(Digest(loading: raw, at: 0)), pack: PackID(Digest(loading: raw, at: width))),
+                    heeded: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 2 * width, as: UInt64.self)))
+            }
         }
 
         var bytes: [UInt8] {
-            self.set.digest.bytes + stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: heeded >> $0) }
+            let number = withUnsafeBytes(of: heeded.bigEndian) { Array($0) }
+            return event.set.digest.bytes + event.pack.digest.bytes + number
         }
     }
 
-    /// The set on which what is taken from the rows relies; `nil`: there are none.
-    package var rows: ObjectAddress? { resting?.set }
+    /// The event on whose packs what is taken from the rows relies; `nil`: there are none.
+    package var rows: EventPacks? { resting?.event }
 
     private static func empty(_ scope: [UInt8], _ t: borrowing WriteTransaction) throws(DFSError) {
         var keys = [[UInt8]]()
@@ -170,10 +176,10 @@ package final class StatCache: Sendable {
         return Update(puts: puts, deletions: deletions)
     }
 
-    /// Writes rows, all of which rest on `packs` from now on. Call only when the ledger has named that set. Rows that
+    /// Writes rows, all of which rest on `record`'s packs from now on. Call only when the ledger has it. Rows that
     /// another process wrote meanwhile go: they may rest on a set that this one does not extend.
-    package func write(_ updates: [Update], restingOn packs: ObjectAddress) throws(DFSError) {
-        let ground = Ground(set: packs, heeded: heeded)
+    package func write(_ updates: [Update], restingOn record: RecordReference) throws(DFSError) {
+        let ground = Ground(event: EventPacks(record), heeded: heeded)
         if updates.isEmpty, resting == ground { return }
         let sorted = updates.flatMap(\.puts).sorted { ByteOrder.precedes($0.key, $1.key) }
         try index.write { t throws(DFSError) in

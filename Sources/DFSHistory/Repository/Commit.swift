@@ -55,7 +55,7 @@ package struct Commit {
         if let latest, latest.content == result.root.content {
             writer.abandon()
             journal?.remove()
-            try? cache.write(result.updates, restingOn: latest.record.packs)
+            try? cache.write(result.updates, restingOn: latest.record)
             try setTag(on: latest, by: signer)
             return outcome(latest, isNew: false, previous: latest, result, writer)
         }
@@ -65,16 +65,17 @@ package struct Commit {
             by: signer, keepingPacks: journal != nil)
         guard let recorded else { return nil }
         journal?.remove()
-        if recorded.isNew { try? cache.write(result.updates, restingOn: recorded.version.record.packs) }
+        if recorded.isNew { try? cache.write(result.updates, restingOn: recorded.version.record) }
         return outcome(recorded.version, isNew: recorded.isNew, previous: latest, result, writer)
     }
 
     /// Stores the record of a tree that is stored, publishes the packs and appends the entry. Where nothing comes of it,
-    /// what the writer has published goes, unless a journal keeps it for the next attempt (`keepingPacks`). `rows`: the pack set of stat cache rows that were used. `check` is called with the
-    /// state that the entry will follow. `nil` when packs that the version would have relied on were condemned meanwhile.
+    /// what the writer has published goes, unless a journal keeps it for the next attempt (`keepingPacks`). `rows`: what stat
+    /// cache rows rested on that were used. `check` is called with the state that the entry will follow. `nil` when packs that
+    /// the version would have relied on were condemned meanwhile.
     func record(
         _ tree: TreeReference, _ record: JSONValue, _ writer: StoreWriter, base: (packs: ObjectAddress, pack: PackID)?,
-        rows: ObjectAddress?, latest: VersionRecord?, _ state: LedgerState, by signer: any Signer,
+        rows: EventPacks?, latest: VersionRecord?, _ state: LedgerState, by signer: any Signer,
         keepingPacks: Bool = false, check: (LedgerState) throws(DFSError) -> Void = { _ in }
     ) throws(DFSError) -> (version: VersionRecord, isNew: Bool)? {
         let finished: StoreWriter.Finished
@@ -91,8 +92,9 @@ package struct Commit {
             writer.abandon(keepingPacks: keepingPacks)
             throw error
         }
-        let appended = try append(
-            tree, reference, text, Reliance(finished, rows: rows, began: state), signer, check)
+        let before = latest.map { EventPacks($0.record) }
+        let reliance = Reliance(finished, events: [rows, before].compactMap { $0 }, began: state)
+        let appended = try append(tree, reference, text, reliance, signer, check)
         guard let (number, isNew) = appended else {
             writer.abandon(keepingPacks: keepingPacks)
             return nil

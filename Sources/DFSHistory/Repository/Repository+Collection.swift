@@ -2,19 +2,33 @@ import DFSLedger
 import DFSModel
 import DFSStore
 
+/// Where all of an event's content lies: its pack set, and the pack written with it, which the set does not name.
+package struct EventPacks: Sendable, Hashable {
+    package let set: ObjectAddress
+    package let pack: PackID
+
+    package init(set: ObjectAddress, pack: PackID) {
+        self.set = set
+        self.pack = pack
+    }
+
+    package init(_ record: RecordReference) { self.init(set: record.packs, pack: record.pack) }
+}
+
 /// What an entry relies on in packs.
 package struct Reliance: Sendable {
     /// Packs that its writer wrote or found content in.
     package let packs: Set<PackID>
-    /// The pack set on which rows of a stat cache rested, where those were used: what they name was not looked up.
-    package let rows: ObjectAddress?
+    /// Events of which content was taken without looking it up: what rows of a stat cache rested on, and the version before,
+    /// whose entries are adopted.
+    package let events: [EventPacks]
     /// The newest condemnation that was known when the writer began.
     package let heeded: UInt64
 
     /// `began` is the state that was read before the writer was made.
-    package init(_ finished: StoreWriter.Finished, rows: ObjectAddress? = nil, began: LedgerState) {
+    package init(_ finished: StoreWriter.Finished, events: [EventPacks] = [], began: LedgerState) {
         packs = finished.rests
-        self.rows = rows
+        self.events = events
         heeded = began.condemnations.newest
     }
 }
@@ -50,10 +64,17 @@ extension Repository {
 
     private func condemned(of reliance: Reliance, in state: LedgerState) throws(DFSError) -> Set<PackID> {
         var condemned = state.condemnations.condemned(of: reliance.packs)
-        if let rows = reliance.rows, state.condemnations.newest > reliance.heeded {
-            condemned.formUnion(state.condemnations.condemned(of: try packs(in: rows), after: reliance.heeded))
+        guard state.condemnations.newest > reliance.heeded else { return condemned }
+        for event in Set(reliance.events) {
+            condemned.formUnion(try self.condemned(of: event, after: reliance.heeded, in: state))
         }
         return condemned
+    }
+
+    /// The packs of an event that entries after `sequence` condemned.
+    func condemned(of event: EventPacks, after sequence: UInt64, in state: LedgerState) throws(DFSError) -> Set<PackID>
+    {
+        state.condemnations.condemned(of: try packs(in: event.set).union([event.pack]), after: sequence)
     }
 
     /// How often something is stored again because what it relied on was condemned meanwhile.

@@ -28,7 +28,7 @@ package final class Repository: Sendable {
     package var id: StoreID { description.store }
 
     /// Changes when what this program keeps in the index changes its form.
-    private static let indexSchema = "4"
+    private static let indexSchema = "5"
     private static let tables = ObjectStore.indexTables + Learning.tables + [StatCache.table]
 
     private init(
@@ -134,9 +134,9 @@ package final class Repository: Sendable {
             base: { set throws(DFSError) in
                 try PackSet.decode(try self.objects.kept(set, what: "a pack set")).base
             },
-            isStruck: { set, heeded throws(DFSError) in
+            isStruck: { event, heeded throws(DFSError) in
                 guard heeded < state.condemnations.newest else { return false }
-                return !state.condemnations.condemned(of: try self.packs(in: set), after: heeded).isEmpty
+                return try !self.condemned(of: event, after: heeded, in: state).isEmpty
             })
     }
 
