@@ -5,7 +5,8 @@ from .points import ONE_THREAD
 from .runner import Tally, run_cases
 from .world import Broken, World, rng_of
 
-KINDS = ("old index", "at once", "stopped before its entry", "stopped somewhere", "comes back", "before its folder is durable")
+KINDS = ("old index", "at once", "stopped before its entry", "stopped somewhere", "comes back",
+         "before its folder is durable")
 
 
 def run(settings):
@@ -60,8 +61,8 @@ def attempted(settings, root, case, attempt):
 
 
 def before_folder_is_durable(twin):
-    """The fault that stops the writer when a pack has its name and the folder was not fsynced: as strace sees the order in
-    a scene that is the same."""
+    """The fault that stops the writer when a pack has its name and the folder was not fsynced: as strace sees the order
+    in a scene that is the same."""
     twin.write(twin.precious)
     path = twin.world.root / "trace"
     prefix = ["strace", "-f", "-qq", "-o", path, "-e", "trace=fsync,renameat2"]
@@ -144,8 +145,8 @@ class Scene:
             os.kill(process.pid, signal.SIGCONT)
         if must_stop and not (stops and its_own and its_own <= deleted and deleted & before):
             raise Missed(f"{stops=}, {len(its_own)=}, {len(deleted)=}")
-        outcome = self.ended(process)
-        return f"{outcome}, {'packs deleted' if stops and deleted & its_own else 'no pack yet' if stops else 'not stopped'}"
+        state = "packs deleted" if stops and deleted & its_own else "no pack yet" if stops else "not stopped"
+        return f"{self.ended(process)}, {state}"
 
     def ended(self, process):
         """A right version, which is looked at later, or a clean error."""

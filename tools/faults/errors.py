@@ -1,4 +1,4 @@
-"""Calls that fail: any errno at any call, once or from then on; short reads and writes; a full disk; no descriptors left."""
+"""Calls that fail: any errno at any call, once or from then on; short counts; full disks; no descriptors left."""
 import errno, hashlib, os, pathlib, re, resource, shutil, signal, subprocess
 from .loop import Loop, unavailable
 from .points import ONE_THREAD, Stage, count, count_all
@@ -23,7 +23,8 @@ def run(settings):
         number = 32 if settings.small else 400
         while len(cases) < number:
             operation = rng.choice(operations)
-            cases.append(f"{operation}:any:{rng.randrange(1, calls[operation] + 1)}{rng.choice(['', '+'])}:{rng.choice(ERRORS)}")
+            call, lasts = rng.randrange(1, calls[operation] + 1), rng.choice(["", "+"])
+            cases.append(f"{operation}:any:{call}{lasts}:{rng.choice(ERRORS)}")
         cases += [f"{operation}:short:{n}:-" for n in range(2 if settings.small else 20)
                   for operation in ("commit", "export", "verify", "tag")]
         cases += [f"{operation}:descriptors:{n}:-" for n in range(3, 40, 9 if settings.small else 2)
@@ -145,8 +146,8 @@ def runner(settings, root):
 
 
 def not_durable(trace, store):
-    """Names that were given in the store though the file was not fsynced before, or the folder not after. An fsync that is
-    failed on purpose is not seen."""
+    """Names that were given in the store though the file was not fsynced before, or the folder not after. An fsync that
+    is failed on purpose is not seen."""
     synced, folders, names = set(), set(), set()
     for line in trace.splitlines():
         if found := re.search(r"fsync\(\d+<(.*?)>", line):
@@ -175,8 +176,8 @@ def short_library(settings):
     library = settings.scratch / "short.so"
     if not library.exists():
         new = library.with_suffix(f".{os.getpid()}")
-        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", new, pathlib.Path(__file__).with_name("short.c"), "-ldl"],
-                       check=True)
+        source = pathlib.Path(__file__).with_name("short.c")
+        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", new, source, "-ldl"], check=True)
         new.rename(library)
     return library
 

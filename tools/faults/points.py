@@ -5,13 +5,15 @@ from .world import Broken, two_versions, rng_of, World
 
 # Calls that change something, for strace: whatever the program or a library of it calls without asking `System.call`.
 CHANGING = ("write,pwrite64,writev,pwritev,fsync,fdatasync,sync_file_range,rename,renameat,renameat2,link,linkat,"
-            "unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate,fallocate,copy_file_range,ioctl,chmod,fchmod,symlinkat,symlink,"
-            "msync").split(",")
-# What writes. `init` needs no history; `take` learns what another host wrote, and commits nothing. Those with most calls
-# first, as they are counted longest.
+            "unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate,fallocate,copy_file_range,ioctl,chmod,fchmod,symlinkat,"
+            "symlink,msync").split(",")
+# What writes. `init` needs no history; `take` learns what another host wrote, and commits nothing. Those with most
+# calls first, as they are counted longest.
 OPERATIONS = ("run", "gc", "commit", "remove", "tag", "untag", "init", "take")
-# In the small form every n-th call is a point.
-SHARES = {"run": 800, "gc": 36, "commit": 14, "remove": 40, "tag": 30, "untag": 40, "init": 30, "take": 30}
+# Every n-th call is a point, in the small form and in the large one.
+SHARES = (
+    {"run": 800, "gc": 36, "commit": 14, "remove": 40, "tag": 30, "untag": 40, "init": 30, "take": 30},
+    {"run": 12, "gc": 2})
 ONE_THREAD = ("-j", "1")  # others would go on for a moment, and calls would not stand in their order
 JOB = ("sh", "-c", "echo seen; cat data/d/turn > $DFS_OUTPUTS/o; echo work > w")
 
@@ -100,8 +102,8 @@ class Stage:
 
 
 def count(stage, operation, kind="any", roughly=False):
-    """How many calls of a kind the operation makes: the number before the first that it does not come to. Roughly: up to an
-    eighth more."""
+    """How many calls of a kind the operation makes: the number before the first that it does not come to. Roughly: up
+    to an eighth more."""
     low, high = 0, 1
     while killed(stage, operation, f"{kind}:{high}:kill"):
         low, high = high, high * 2
@@ -146,7 +148,7 @@ def traced(stage, operation, *calls, **options):
 
 def run(settings):
     tally = Tally(settings, "points")
-    share, cases = SHARES if settings.small else {}, []
+    share, cases = SHARES[0 if settings.small else 1], []
     wanted = [operation for operation in OPERATIONS if not settings.only or operation in settings.only]
     if not settings.case:
         counts = count_all(settings, wanted, "points", lambda *what: count(*what, roughly=settings.small))
@@ -167,15 +169,15 @@ def run(settings):
 
 
 def funnel(stage, operation, tally, step, seed):
-    """Points by strace; and the calls that make things durable are counted by both: what `System.call` does not see could not
-    be failed by any other scenario."""
+    """Points by strace; and the calls that make things durable are counted by both: what `System.call` does not see
+    could not be failed by any other scenario."""
     cases = []
     stage.extra = ONE_THREAD
     for call, number in traced(stage, operation, *CHANGING).items():
         cases += [f"{operation}:{call}:{n}" for n in range(1 + seed % step, number + 1, step)]
         for kind in {"fsync": ["fsync"], "link": ["link"], "renameat2": ["rename"]}.get(call, ()):
-            # Folders that are there already save some, so only what one process does can be compared: before it is killed
-            # at the n-th that the funnel knows, strace has seen n - 1.
+            # Folders that are there already save some, so only what one process does can be compared: before it is
+            # killed at the n-th that the funnel knows, strace has seen n - 1.
             for n in {1, max(1, number // 2), max(1, number - 2)}:
                 seen = traced(stage, operation, call, fault=f"{kind}:{n}:kill")[call]
                 if seen != n - 1:

@@ -149,7 +149,8 @@ class World:
         shutil.rmtree(self.root, ignore_errors=True)
         (self.root / "hosts").mkdir(parents=True)
         self.store, self.caches = pathlib.Path(store or self.root / "store"), caches
-        self.kept, self.tags, self.given = {}, {}, {}  # versions and tags acknowledged; contents that commands were given
+        self.kept, self.tags = {}, {}  # versions and tags that were acknowledged
+        self.given = {}  # contents that commands were given
         self.leaving, self.removed = set(), set()  # versions whose removal was asked for, and acknowledged
         self.sound = set()  # versions that were read back
         self.exports = 0
