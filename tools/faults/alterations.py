@@ -1,26 +1,41 @@
 """Altered files: every kind of file of a store and of a host's index. Each is detected, or changes nothing."""
-import os, pathlib, shutil, signal, subprocess, time
+import json, os, pathlib, shutil, signal, time, uuid
 from .points import JOB
 from .runner import Tally, run_cases
-from .world import Broken, rng_of, two_versions
+from .world import Broken, World, listed, rng_of, two_versions
 
-STORE = ("description", "entry", "pack", "table", "live")
 INDEX = ("data", "lock", "seal")
 HOW = ("flip", "flip", "flip", "truncate", "extend", "zero", "empty", "remove", "exchange", "older")
-SHARES = {"description": 6, "entry": 14, "pack": 26, "table": 16, "live": 6, "data": 24, "lock": 4, "seal": 4}
+SHARES = {"description": 6, "entry": 14, "pack": 24, "table": 16, "live": 4, "lease": 2, "bundle": 2,
+          "data": 24, "lock": 4, "seal": 4}
+WHERE = {"description": "dfs-store.json", "entry": "ledger/*/*.json", "pack": "packs/*/*.pack",
+         "table": "packs/*/*.idx", "live": "live/**/*", "lease": "leases/*", "bundle": "ledger/bundles/*",
+         "data": "**/data.mdb", "lock": "**/lock.mdb", "seal": "**/seal"}
 
 
 def run(settings):
     tally = Tally(settings, "alterations")
-    number = 60 if settings.small else 2000
+    number = 40 if settings.small else 2000
     cases = []
     for kind, share in SHARES.items():
-        if not settings.only or kind in settings.only:
+        if kind in settings.only if settings.only else kind != "bundle" or not settings.small:
             for n in range(max(1, number * share // 100)):
                 cases.append(f"{kind}:{HOW[n % len(HOW)]}:{n}")
     rng_of(settings.seed, "order").shuffle(cases)
-    run_cases(tally, cases, lambda root: Altered(settings, root).run)
+    run_cases(tally, cases, lambda root: runner(settings, root))
     return tally
+
+
+def runner(settings, root):
+    """A history with a bundle is long, so it is made for those who need it only."""
+    made = {}
+
+    def run(case):
+        kind = Long if case.startswith("bundle") else Altered
+        if kind not in made:
+            made[kind] = kind(settings, root.with_name(f"{root.name}-{kind.__name__}"))
+        return made[kind].run(case)
+    return run
 
 
 class Altered:
@@ -36,6 +51,7 @@ class Altered:
         (project / "train.py").write_text("print(1)\n")
         host.must("run", "--data", "d", "--", *JOB, within=project)
         self.leave_dead_run(project)
+        self.leave_lease()
         self.older = world.root / "older"
         shutil.copytree(world.store, self.older / "store", symlinks=True)
         shutil.copytree(host.cache, self.older / "cache", symlinks=True)
@@ -69,12 +85,18 @@ class Altered:
         os.kill(process.pid, signal.SIGKILL)
         self.host.finish(process)
 
-    def files(self, kind, root=None, cache=None):
-        store, cache = pathlib.Path(root or self.world.store), pathlib.Path(cache or self.host.cache)
-        where = {"description": (store, "dfs-store.json"), "entry": (store, "ledger/*/*.json"), "pack": (store, "packs/*/*.pack"),
-                 "table": (store, "packs/*/*.idx"), "live": (store, "live/**/*"), "data": (cache, "**/data.mdb"),
-                 "lock": (cache, "**/lock.mdb"), "seal": (cache, "**/seal")}[kind]
-        return sorted(path for path in where[0].glob(where[1]) if path.is_file() and not path.is_symlink())
+    def leave_lease(self):
+        """Somebody mounted before a version was removed."""
+        self.world.record(self.host, "shown", self.change())
+        lease = {"format": "dfs.lease/1", "host": "elsewhere", "pid": 1, "sequence": len(self.files("entry")),
+                 "started": "2026-01-01T00:00:00.000000Z"}
+        (self.world.store / "leases").mkdir(exist_ok=True)
+        (self.world.store / f"leases/{uuid.UUID(int=1)}.json").write_text(json.dumps(lease, separators=(",", ":")))
+        self.world.remove(self.host, "shown@v1")
+
+    def files(self, kind, store=None):
+        root = self.host.cache if kind in INDEX else store or self.world.store
+        return sorted(path for path in root.glob(WHERE[kind]) if path.is_file() and not path.is_symlink())
 
     def alter(self, kind, how, rng):
         """Changes one file; returns what was done, or `None` where it would be the same bytes."""
@@ -109,7 +131,7 @@ class Altered:
         return None if how != "remove" and bytes(data) == before else path
 
     def older_bytes(self, kind, path, rng):
-        """What stood there before, or stands there in another history of the same store, or an older file of its kind."""
+        """What stood there before, or stands there in another history, or an older file of its kind."""
         if kind in INDEX:
             return (self.older / "cache" / path.relative_to(self.host.cache)).read_bytes()
         fork = self.fork / path.relative_to(self.world.store)
@@ -141,6 +163,9 @@ class Altered:
     def store(self, kind, fresh, is_tail):
         """Reads everything as users do; whatever is not refused must be right."""
         host = self.world.host("fresh") if fresh else self.host
+        if kind == "lease":
+            # Who cannot read it does not know what is shown; what stands stays.
+            self.patient(host, "gc", "--yes", "--grace", "0")
         if kind == "live":
             host.run("runs", "--all-users", "--json")
             host.run("doctor")
@@ -150,7 +175,7 @@ class Altered:
         if answer.code:
             refused += 1
         else:
-            versions = {(row["dataset"], row["version"]): row["content"] for row in answer.rows if row["type"] == "version"}
+            versions = listed(answer)[0]
             if versions != self.listed[0]:
                 if is_tail and versions.items() <= self.listed[0].items():
                     return "the last entry removed, which only an outside witness sees"
@@ -171,3 +196,16 @@ class Altered:
         if answer.code < 0 or answer.code > 130:
             raise Broken(f"crash: {answer}")
         return answer
+
+
+class Long(Altered):
+    """More than a thousand entries, so that there is a bundle of them; and the like of another store."""
+
+    def __init__(self, settings, root):
+        self.settings, self.world = settings, World(settings, root)
+        world, self.host = self.world, self.world.host("a")
+        self.fork = root / "other"
+        for store in (world.store, self.fork):
+            self.host.must("__history", store, root / "made", root / "key", "entries", 1005)
+        world.record(self.host, "d", world.source("d", rng_of(settings.seed, "long"), large=False))
+        self.state, self.listed = world.save(), world.listing(self.host)

@@ -26,6 +26,8 @@ def run(settings):
             tally.add(f"skipped ({unavailable()})")
             continue
         planted = copy.copy(settings)
+        # Not a sample: it ends with the first case that sees it.
+        planted.small = False
         planted.defect, planted.only, planted.case, planted.quiet = name, only, None, True
         found = scenario.run(planted)
         if found.failures:

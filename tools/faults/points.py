@@ -1,12 +1,20 @@
 """A kill at every call that can fail, of everything that writes to a store."""
-import os, re, signal, subprocess
+import concurrent.futures, os, re, signal, subprocess
 from .runner import Tally, run_cases
 from .world import Broken, two_versions, rng_of, World
 
 # Calls that change something, for strace: whatever the program or a library of it calls without asking `System.call`.
 CHANGING = ("write,pwrite64,writev,pwritev,fsync,fdatasync,sync_file_range,rename,renameat,renameat2,link,linkat,"
-            "unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate,fallocate,copy_file_range,ioctl,chmod,fchmod,symlinkat,symlink,"
-            "msync").split(",")
+            "unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate,fallocate,copy_file_range,ioctl,chmod,fchmod,symlinkat,"
+            "symlink,msync").split(",")
+# What writes. `init` needs no history; `take` learns what another host wrote, and commits nothing. Those with most
+# calls first, as they are counted longest.
+OPERATIONS = ("run", "gc", "commit", "remove", "tag", "untag", "init", "take")
+# Every n-th call is a point, in the small form and in the large one.
+SHARES = (
+    {"run": 800, "gc": 36, "commit": 14, "remove": 40, "tag": 30, "untag": 40, "init": 30, "take": 30},
+    {"run": 12, "gc": 2})
+ONE_THREAD = ("-j", "1")  # others would go on for a moment, and calls would not stand in their order
 JOB = ("sh", "-c", "echo seen; cat data/d/turn > $DFS_OUTPUTS/o; echo work > w")
 
 
@@ -26,11 +34,6 @@ class Stage:
         self.world.record(self.world.host("b"), "late", self.source)
         self.source.change()
         self.state = self.world.save()
-        self.collects = settings.has("gc")
-
-    def operations(self):
-        """`init` needs no history; `take` learns what another host wrote, and commits nothing."""
-        return ["commit", "tag", "run", "init", "untag", "take"] + (["gc", "remove"] if self.collects else [])
 
     def start(self, operation, **options):
         world, host = self.world, self.host
@@ -44,13 +47,14 @@ class Stage:
                 return host.start("init", **options)
             finally:
                 host.environment["DFS_STORE"] = str(world.store)
+        if operation == "remove":
+            return world.start_removal(host, "other@v1", **options)
         if operation == "gc":
-            world.host("b").must("dataset", "rm", "other", "--reason", "harness")
-            world.kept = {key: kept for key, kept in world.kept.items() if key[0] != "other"}
+            world.remove(world.host("b"), "other")
         words = {
             "tag": ["tag", "d@v2", "new"], "untag": ["tag", "--delete", "d@v1", "first"], "take": ["ls", "late"],
             "run": ["run", "--data", "d", "--", *JOB],
-            "gc": ["gc", "--yes", "--grace", "0"], "remove": ["dataset", "rm", "other@v1", "--reason", "harness"]}
+            "gc": ["gc", "--yes", "--grace", "0"]}
         return host.start(*words[operation], within=self.project if operation == "run" else None, **options)
 
     def finish(self, operation, process):
@@ -65,7 +69,7 @@ class Stage:
         elif operation == "untag":
             world.tags.pop(("d", "first"))
         elif operation == "remove":
-            world.kept = {key: kept for key, kept in world.kept.items() if key[0] != "other"}
+            world.acknowledge_removal(process, answer)
         return answer
 
     def check(self, operation, fresh):
@@ -97,65 +101,85 @@ class Stage:
                 raise Broken(f"a dead run is still running: {row}")
 
 
-def count(stage, operation, kind="any", least=1):
-    """How many calls of a kind the operation makes: the number of the first that it does not come to."""
-    low, high = least, least
+def count(stage, operation, kind="any", roughly=False):
+    """How many calls of a kind the operation makes: the number before the first that it does not come to. Roughly: up
+    to an eighth more."""
+    low, high = 0, 1
     while killed(stage, operation, f"{kind}:{high}:kill"):
         low, high = high, high * 2
         if high > 1 << 16:
             raise Broken(f"{operation} does not succeed without a fault")
-    while high - low > 1:
+    while high - low > max(1, low // 8 if roughly else 1):
         middle = (low + high) // 2
         low, high = (middle, high) if killed(stage, operation, f"{kind}:{middle}:kill") else (low, middle)
-    return high - 1 if high > least else 0
+    return high - 1
+
+
+def count_all(settings, operations, name, how):
+    """`how(stage, operation)` for each operation, on some threads, which have a stage each."""
+    waiting = list(reversed(operations))
+
+    def work(number):
+        found, stage = {}, None
+        while waiting:
+            operation = waiting.pop()
+            stage = stage or Stage(settings, settings.scratch / f"{name}-count-{number}")
+            found[operation] = how(stage, operation)
+        return found
+    counts = {}
+    with concurrent.futures.ThreadPoolExecutor(settings.jobs) as pool:
+        for found in pool.map(work, range(min(settings.jobs, len(operations)))):
+            counts.update(found)
+    return counts
 
 
 def killed(stage, operation, fault):
     return stage.host.finish(stage.start(operation, fault=fault)).code != 0
 
 
-def traced(stage, operation, call, **options):
-    """How many times strace sees a call in the operation."""
+def traced(stage, operation, *calls, **options):
+    """How many times strace sees each call in the operation."""
     path = stage.world.root / "trace"
-    prefix = ["strace", "-f", "-qq", "-o", str(path), "-e", f"trace={call}"]
+    prefix = ["strace", "-f", "-qq", "-o", str(path), "-e", f"trace={','.join(calls)}"]
     stage.finish(operation, stage.start(operation, prefix=prefix, **options))
-    return len(re.findall(rf"\b{call}\(", path.read_text()))
+    seen = path.read_text()
+    return {call: len(re.findall(rf"\b{call}\(", seen)) for call in calls}
 
 
 def run(settings):
     tally = Tally(settings, "points")
-    stage = Stage(settings, settings.scratch / "points-count")
-    share = {"commit": 12, "run": 400, "init": 20, "untag": 25, "tag": 20, "take": 20, "gc": 20, "remove": 25} if settings.small else {}
-    cases = []
-    for operation in [] if settings.case else stage.operations():
-        if settings.only and operation not in settings.only:
-            continue
-        last = count(stage, operation)
-        # Threads change the order, and what they find the number: some more than were counted.
-        chosen = range(1 + settings.seed % share.get(operation, 1), last + 5, share.get(operation, 1))
-        cases += [f"{operation}:any:{number}" for number in chosen]
-        tally.add(f"calls of {operation}", last)
+    share, cases = SHARES[0 if settings.small else 1], []
+    wanted = [operation for operation in OPERATIONS if not settings.only or operation in settings.only]
+    if not settings.case:
+        counts = count_all(settings, wanted, "points", lambda *what: count(*what, roughly=settings.small))
+        for operation, last in counts.items():
+            # Threads change the order, and what they find the number: some more than were counted.
+            step = share.get(operation, 1)
+            cases += [f"{operation}:any:{number}" for number in range(1 + settings.seed % step, last + 5, step)]
+            tally.add(f"{'or fewer ' if settings.small else ''}calls of {operation}", last)
+    if settings.defect:
+        # What is planted is about the entry, which comes last.
+        cases.reverse()
     if not settings.case and (not settings.only or "funnel" in settings.only):
+        stage = Stage(settings, settings.scratch / "points-count")
         for operation in ("commit",) if settings.small else ("commit", "tag"):
-            cases += funnel(stage, operation, tally, 15 if settings.small else 1, settings.seed)
+            cases += funnel(stage, operation, tally, 20 if settings.small else 1, settings.seed)
     run_cases(tally, cases, lambda root: runner(Stage(settings, root)))
     return tally
 
 
 def funnel(stage, operation, tally, step, seed):
-    """Points by strace; and the calls that make things durable are counted by both: what `System.call` does not see could not
-    be failed by any other scenario."""
+    """Points by strace; and the calls that make things durable are counted by both: what `System.call` does not see
+    could not be failed by any other scenario."""
     cases = []
-    # One thread: others would go on for a moment.
-    stage.extra = ("-j", "1")
-    for call in CHANGING:
-        number = traced(stage, operation, call)
+    stage.extra = ONE_THREAD
+    for call, number in traced(stage, operation, *CHANGING).items():
         cases += [f"{operation}:{call}:{n}" for n in range(1 + seed % step, number + 1, step)]
         for kind in {"fsync": ["fsync"], "link": ["link"], "renameat2": ["rename"]}.get(call, ()):
-            # Folders that are there already save some, so only what one process does can be compared: before it is killed
-            # at the n-th that the funnel knows, strace has seen n - 1.
+            # Folders that are there already save some, so only what one process does can be compared: before it is
+            # killed at the n-th that the funnel knows, strace has seen n - 1.
             for n in {1, max(1, number // 2), max(1, number - 2)}:
-                seen = traced(stage, operation, call, fault=f"{kind}:{n}:kill")
+                seen = traced(stage, operation, call, fault=f"{kind}:{n}:kill")[call]
                 if seen != n - 1:
                     tally.fail(f"{operation}:{call}", f"strace sees {seen} of {call} before the funnel's {kind} {n}")
     return cases

@@ -29,6 +29,10 @@ class Tally:
         """When a planted defect is looked for, one failure is."""
         return bool(self.settings.defect and self.failures)
 
+    @property
+    def is_late(self):
+        return self.settings.minutes is not None and time.monotonic() - self.started > self.settings.minutes * 60
+
     def row(self):
         parts = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items())
         seconds = time.monotonic() - self.started
@@ -36,8 +40,8 @@ class Tally:
 
 
 def run_cases(tally, cases, make):
-    """Calls `run(case)` for each case. `make(root)` builds what a thread needs, in a folder of its own, and returns `run`,
-    which returns outcomes to count."""
+    """Calls `run(case)` for each case. `make(root)` builds what a thread needs, in a folder of its own, and returns
+    `run`, which returns outcomes to count."""
     settings, waiting = tally.settings, list(cases)
     if settings.case:
         waiting = [case for case in waiting if str(case) == settings.case] or [settings.case]
@@ -48,7 +52,7 @@ def run_cases(tally, cases, make):
         run = None
         while not tally.enough:
             with lock:
-                if not waiting:
+                if not waiting or tally.is_late:
                     return
                 case = waiting.pop()
             try:
@@ -64,3 +68,5 @@ def run_cases(tally, cases, make):
         thread.start()
     for thread in threads:
         thread.join()
+    if tally.is_late and waiting:
+        tally.add("not tried", len(waiting))

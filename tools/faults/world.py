@@ -1,8 +1,11 @@
 """A store, the hosts that use it, and what the harness knows of it without asking it."""
-import hashlib, json, os, pathlib, random, resource, shutil, signal, stat, subprocess
+import copy, hashlib, json, os, pathlib, random, resource, shutil, signal, stat, subprocess
 
 PATIENCE = 60  # seconds after which a command is said to hang
 MEMORY = 2 << 30  # bytes that a command may take: one that goes on without end must not take the machine with it
+
+REMOVED = 11  # the exit code of who asks for what was removed
+MODEL = ("kept", "tags", "given", "leaving", "removed", "sound")  # what a World knows and the store does not
 
 
 class Broken(Exception):
@@ -142,10 +145,13 @@ class World:
 
     def __init__(self, settings, root, store=None, caches=None):
         self.settings, self.root = settings, pathlib.Path(root)
+        unmount_views(self.root / "hosts")
         shutil.rmtree(self.root, ignore_errors=True)
         (self.root / "hosts").mkdir(parents=True)
         self.store, self.caches = pathlib.Path(store or self.root / "store"), caches
-        self.kept, self.tags, self.given = {}, {}, {}  # versions and tags acknowledged; contents that commands were given
+        self.kept, self.tags = {}, {}  # versions and tags that were acknowledged
+        self.given = {}  # contents that commands were given
+        self.leaving, self.removed = set(), set()  # versions whose removal was asked for, and acknowledged
         self.sound = set()  # versions that were read back
         self.exports = 0
 
@@ -202,6 +208,33 @@ class World:
             self.tags[dataset, tag] = version
         return answer
 
+    def start_removal(self, host, reference, **options):
+        """Starts to take a version, or a whole dataset, out of history."""
+        dataset, _, version = reference.partition("@v")
+        asked = {key for key in self.kept if key[0] == dataset and (not version or key[1] == int(version))}
+        self.leaving |= asked
+        process = host.start("dataset", "rm", reference, "--reason", "harness", **options)
+        process.promise = asked
+        return process
+
+    def acknowledge_removal(self, process, answer):
+        if answer.code == 0:
+            self.gone(process.promise)
+
+    def remove(self, host, reference):
+        process = self.start_removal(host, reference)
+        answer = host.finish(process)
+        if answer.code:
+            raise Broken(f"refused: {answer}")
+        self.acknowledge_removal(process, answer)
+
+    def gone(self, keys):
+        """From now on these must be known, and refused."""
+        self.removed |= keys
+        self.leaving -= keys
+        self.sound -= keys
+        self.kept = {key: content for key, content in self.kept.items() if key not in keys}
+
     # Checks
 
     def export(self, host, dataset, version):
@@ -213,13 +246,8 @@ class World:
         return (manifest(target) if answer.code == 0 else None), answer
 
     def listing(self, host):
-        """Versions that the store lists, and tags: what every reader sees."""
-        versions, tags = {}, {}
-        for row in host.must("log", "--json").rows:
-            if row["type"] == "version":
-                versions[row["dataset"], row["version"]] = row["content"]
-                tags.update({(row["dataset"], tag): row["version"] for tag in row["tags"]})
-        return versions, tags
+        """Versions that the store lists, tags, and versions that it says were removed: what every reader sees."""
+        return listed(host.must("log", "--json"))
 
     def check(self, host, everything=True, verify=True, next_source=None):
         """Everything acknowledged is there and byte-identical, nothing else but what some command was given, and the
@@ -228,15 +256,18 @@ class World:
             answer = host.run("verify", "--data")
             if answer.code:
                 raise Broken(f"{answer}")
-        versions, tags = self.listing(host)
+        versions, tags, removed = self.listing(host)
+        self.gone(self.leaving & removed)
+        self.check_removed(host, removed)
         for (dataset, version), content in self.kept.items():
             if (dataset, version) not in versions:
                 raise Broken(f"LOST: {dataset} v{version} was acknowledged and is not there")
         for key, version in self.tags.items():
             if tags.get(key) != version:
                 raise Broken(f"LOST: tag {key} was acknowledged on v{version} and is on {tags.get(key)}")
-        for dataset in {name for name, _ in versions}:
-            numbers = sorted(version for name, version in versions if name == dataset)
+        known = {*versions, *removed}
+        for dataset in {name for name, _ in known}:
+            numbers = sorted(version for name, version in known if name == dataset)
             if numbers != list(range(1, len(numbers) + 1)):
                 raise Broken(f"versions of {dataset} have a gap: {numbers}")
         for dataset, version in sorted(versions):
@@ -257,6 +288,15 @@ class World:
             self.record(host, "next", next_source)
         return versions
 
+    def check_removed(self, host, found):
+        """What was removed, and nothing else, is said to be, and nobody gets it."""
+        if found != self.removed:
+            raise Broken(f"removed are {sorted(found)}, and should be {sorted(self.removed)}")
+        for dataset, version in sorted(found):
+            content, answer = self.export(host, dataset, version)
+            if content is not None or answer.code != REMOVED:
+                raise Broken(f"BACK: {dataset} v{version} was removed: {answer}")
+
     # Worlds that are put back
 
     def save(self):
@@ -265,16 +305,43 @@ class World:
         saved.mkdir()
         for part in ("store", "hosts"):
             subprocess.run(["cp", "-a", self.root / part, saved], check=True)
-        model = [dict(self.kept), dict(self.tags), {name: list(of) for name, of in self.given.items()}, set(self.sound)]
-        return saved, model
+        return saved, copy.deepcopy({name: getattr(self, name) for name in MODEL})
 
     def restore(self, state):
-        saved, (kept, tags, given, sound) = state
+        saved, model = state
+        unmount_views(self.root / "hosts")
         for part in ("store", "hosts"):
             shutil.rmtree(self.root / part, ignore_errors=True)
             subprocess.run(["cp", "-a", saved / part, self.root], check=True)
-        self.kept, self.tags, self.sound = dict(kept), dict(tags), set(sound)
-        self.given = {name: list(of) for name, of in given.items()}
+        for name, value in copy.deepcopy(model).items():
+            setattr(self, name, value)
+
+
+def unmount_views(root):
+    """Killed runs leave the mounts of their views behind, or servers that are just about to unmount them."""
+    words = ["umount", "-l"] if os.geteuid() == 0 else ["fusermount3", "-uz"]
+    for _ in range(100):
+        with open("/proc/self/mounts") as file:
+            places = [place for place in (line.split(" ")[1] for line in file) if place.startswith(f"{root}/")]
+        if not places:
+            return
+        for place in places:
+            subprocess.run([*words, place], capture_output=True)
+    raise RuntimeError(f"cannot be unmounted: {places}")
+
+
+def listed(answer):
+    """What `dfs log --json` answered."""
+    versions, tags, removed = {}, {}, set()
+    for row in answer.rows:
+        if row["type"] != "version":
+            continue
+        if "removed" in row:
+            removed.add((row["dataset"], row["version"]))
+            continue
+        versions[row["dataset"], row["version"]] = row["content"]
+        tags.update({(row["dataset"], tag): row["version"] for tag in row["tags"]})
+    return versions, tags, removed
 
 
 def difference(wanted, found):
