@@ -91,7 +91,7 @@ struct CommitCommand: DFSCommand {
         let signer = try context.signer()
         let latest = try commit.repository.state().datasets[commit.dataset]?.latest
         try SpaceCheck(source: commit.source, filter: filter, threads: context.jobs).run(
-            store: commit.repository.root, known: latest?.tree.bytes)
+            store: commit.repository.root, known: latest?.tree.bytes, resumable: commit.resumableBytes)
         return try context.progress.track("commit \(commit.dataset)") { activity throws(DFSError) in
             commit.options = CaptureOptions(
                 threads: context.jobs, filter: filter, skipSpecial: skipSpecial,

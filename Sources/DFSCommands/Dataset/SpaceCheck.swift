@@ -14,7 +14,8 @@ struct SpaceCheck {
 
     /// Refuses when a first version is larger than what is free, or a later one grows by more. `known` is what the latest
     /// version holds. Walks the source only when the file system that holds it is fuller than the store's has room.
-    func run(store: String, known: UInt64?) throws(DFSError) {
+    /// `resumable`: what an interrupted commit has stored already.
+    func run(store: String, known: UInt64?, resumable: UInt64) throws(DFSError) {
         var s = statvfs()
         try System.call("cannot ask \(store) for its free space") { statvfs(store, &s) }
         let free = UInt64(s.f_bavail) * UInt64(s.f_frsize)
@@ -23,7 +24,7 @@ struct SpaceCheck {
         guard statvfs(source, &t) == 0 else { return }
         guard free < (UInt64(t.f_blocks) - UInt64(t.f_bfree)) * UInt64(t.f_frsize) else { return }
         let total = try total()
-        let needed = total - min(total, known ?? 0)
+        let needed = total - min(total, max(known ?? 0, resumable))
         guard needed > free else { return }
         throw DFSError(
             .operational, "there is no room for \(source)",

@@ -37,6 +37,11 @@ package struct Commit {
         try repository.storingAgain(dataset) { state throws(DFSError) in try self.attempt(state, signer) }
     }
 
+    private var scope: String { "dataset/" + dataset }
+
+    /// Bytes that an interrupted commit has stored and this one need not write again.
+    package var resumableBytes: UInt64 { repository.resumableBytes(scope: scope) }
+
     /// `nil` when packs that the version would have relied on were condemned meanwhile.
     private func attempt(_ state: LedgerState, _ signer: any Signer) throws(DFSError) -> Outcome? {
         if let problem = state.problem(ofNewDataset: dataset) {
@@ -46,8 +51,8 @@ package struct Commit {
         // The same content under the same tag again is no mistake.
         try checkTag(state, besides: latest)
         let writer = StoreWriter(store: repository.objects)
-        let cache = try repository.statCache(scope: "dataset/" + dataset, latest: latest?.record, in: state)
-        let journal = repository.ingestJournal(scope: "dataset/" + dataset, threads: options.threads)
+        let cache = try repository.statCache(scope: scope, latest: latest?.record, in: state)
+        let journal = repository.ingestJournal(scope: scope, threads: options.threads)
         let capture = Capture(
             root: source, writer: writer, reader: repository.reader, cache: cache, journal: journal,
             previous: latest.map { TreeEntry.root($0.tree, modified: $0.time) }, options: options)

@@ -145,6 +145,12 @@ package final class Repository: Sendable {
         IngestJournal.open(directory: cacheDirectory + "/ingest", scope: scope, threads: threads)
     }
 
+    /// Bytes in packs that an interrupted capture of a dataset has published and the next one need not write.
+    package func resumableBytes(scope: String) -> UInt64 {
+        let packs = ingestJournal(scope: scope, threads: 1)?.packs ?? []
+        return Set(packs).reduce(0) { $0 + ((try? backend.length(of: PackIndex.packKey($1))) ?? 0) }
+    }
+
     /// Appends to the ledger; `events` is called with the state that the entry will follow, again if another came first.
     /// For events that record content there is `record`.
     @discardableResult
