@@ -18,7 +18,8 @@ struct CollectCommand: DFSCommand {
             valueName: "duration")) var grace = "7d"
     @Option(
         help: ArgumentHelp(
-            "Rewrite packs of which less than so many percent are needed; 0: none.", valueName: "percent"))
+            "Rewrite packs of which less than so many percent are needed, where that frees 5 or more; 0: none.",
+            valueName: "percent"))
     var compactBelow = 50
     @OptionGroup(title: "Global options") var global: GlobalOptions
 

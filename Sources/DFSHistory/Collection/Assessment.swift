@@ -21,17 +21,22 @@ struct Assessment {
     private(set) var order = [PackID]()
     /// Where each object that is needed or wished is kept: a place in `order`.
     private(set) var chosen = [Digest: UInt32]()
-    /// Needed bytes of each pack of `order`, without what is kept elsewhere.
+    /// Needed bytes of each pack of `order`, without what is kept elsewhere; what lies in it twice counts once.
     private(set) var live = [UInt64]()
     /// Named packs of which nothing is kept.
     private(set) var dead = [PackID]()
     /// Named packs that are worth rewriting.
     private(set) var half = [PackID]()
+    /// Bytes that what is kept of each of `half` has when it is rewritten.
+    private(set) var rewritten = [PackID: UInt64]()
     /// Packs that no entry names, older than the grace.
     private(set) var unnamed = [PackID]()
     /// Packs that entries named which came since the survey; asked again and again, this only grows.
     private var namedSince = Set<PackID>()
     private let tables = BoundedCache<PackID, PackIndex>(limit: 128 << 20)
+    /// Percent of a pack that must come free when it is rewritten. What only aligns extents never does, so that collecting
+    /// again rewrites nothing.
+    private static let leastSaving = 5
 
     init(_ repository: Repository, _ state: LedgerState, _ options: Collector.Options) throws(DFSError) {
         if let kind = state.unknownKinds.keys.sorted().first {
@@ -90,12 +95,7 @@ struct Assessment {
             let table = try table(share.pack)
             for i in 0..<table.count {
                 let item = table[i]
-                guard liveness.contains(item.digest) else { continue }
-                if let place = chosen[item.digest] {
-                    // The pack of a single file has an item at each of its places.
-                    if place == UInt32(number) { live[number] += UInt64(item.storedLength) }
-                    continue
-                }
+                guard liveness.contains(item.digest), chosen[item.digest] == nil else { continue }
                 chosen[item.digest] = UInt32(number)
                 live[number] += UInt64(item.storedLength)
             }
@@ -126,8 +126,16 @@ struct Assessment {
                 dead.append(pack)
                 continue
             }
-            guard let table = try? table(pack), table.kind != .singleFile else { continue }
-            if live[number] * 100 < table.packLength * UInt64(options.compactBelow) { half.append(pack) }
+            guard let table = try? table(pack), live[number] * 100 < table.packLength * UInt64(options.compactBelow)
+            else { continue }
+            // A file that is needed whole stays one, also when the same chunk lies in it many times.
+            if table.kind == .singleFile, (0..<table.count).allSatisfy({ isKept(table[$0].digest, in: pack) }) {
+                continue
+            }
+            let length = PackCompactor.rewrittenLength(table) { isKept($0, in: pack) }
+            guard length * 100 <= table.packLength * UInt64(100 - Self.leastSaving) else { continue }
+            half.append(pack)
+            rewritten[pack] = length
         }
         for pack in survey.packs.values where pack.standing == .unnamed {
             if pack.modified.adding(seconds: options.grace) <= now { unnamed.append(pack.id) }

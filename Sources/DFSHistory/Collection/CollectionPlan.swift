@@ -17,6 +17,8 @@ package struct CollectionPlan: Sendable {
         package let bytes: UInt64
         /// Bytes of it that are still needed.
         package let live: UInt64
+        /// Bytes that they have when they are rewritten, with what aligns them.
+        package let rewritten: UInt64
     }
 
     package struct Waiting: Sendable {
@@ -49,7 +51,7 @@ package struct CollectionPlan: Sendable {
     package var leases: [StandingLease] = []
 
     package var reclaimable: UInt64 {
-        dead.reduce(0) { $0 + $1.bytes } + compacted.reduce(0) { $0 + $1.bytes - $1.live }
+        dead.reduce(0) { $0 + $1.bytes } + compacted.reduce(0) { $0 + $1.bytes - $1.rewritten }
     }
     package var isEmpty: Bool { dead.isEmpty && compacted.isEmpty && due.isEmpty }
 }

@@ -12,7 +12,7 @@ package struct Collector {
     package struct Options: Sendable {
         /// Seconds for which readers may go on with what is condemned, and packs without an entry are left alone.
         package var grace: Int64 = 7 * 86400
-        /// A pack of which less than so many percent are needed is rewritten.
+        /// A pack of which less than so many percent are needed is rewritten, if that makes it smaller by a twentieth.
         package var compactBelow = 50
 
         package init(grace: Int64 = 7 * 86400, compactBelow: Int = 50) {
@@ -63,7 +63,9 @@ package struct Collector {
         for pack in assessment.half {
             let number = assessment.order.firstIndex(of: pack) ?? 0
             plan.compacted.append(
-                .init(pack: pack, bytes: survey.packs[pack]?.bytes ?? 0, live: assessment.live[number]))
+                .init(
+                    pack: pack, bytes: survey.packs[pack]?.bytes ?? 0, live: assessment.live[number],
+                    rewritten: assessment.rewritten[pack] ?? 0))
         }
         for pack in survey.packs.values where pack.standing == .unnamed && !assessment.unnamed.contains(pack.id) {
             plan.young += 1

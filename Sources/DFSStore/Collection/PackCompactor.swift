@@ -15,16 +15,12 @@ package final class PackCompactor {
 
     package init(store: ObjectStore) { self.store = store }
 
-    /// Copies the items of a pack that `keep` asks for. Packs of single files are dropped whole or not at all.
+    /// Copies the items of a pack that `keep` asks for. What is left of the pack of a single file becomes extents of a shared
+    /// one.
     package func copy(_ table: PackIndex, keeping keep: (Digest) -> Bool) throws(DFSError) {
-        var items = [PackItem]()
-        for i in 0..<table.count where keep(table[i].digest) && copied.insert(table[i].digest).inserted {
-            items.append(table[i])
-        }
-        items.sort { ($0.offset, $0.storedLength) < ($1.offset, $1.storedLength) }
-        let hasExtents = table.kind == .shared && Self.hasExtents(table)
+        let hasExtents = Self.hasExtents(table)
         var end: UInt64?
-        for item in items {
+        for item in Self.items(of: table, keep) where copied.insert(item.digest).inserted {
             let bytes = try store.stored(item, of: table.id)
             _ = try store.content(of: bytes, item, table.id)
             if hasExtents {
@@ -36,10 +32,40 @@ package final class PackCompactor {
         }
     }
 
+    /// Bytes that the items of a pack that `keep` asks for have as `copy` writes them, with what aligns them.
+    package static func rewrittenLength(_ table: PackIndex, keeping keep: (Digest) -> Bool) -> UInt64 {
+        let hasExtents = hasExtents(table)
+        var length: UInt64 = 0
+        var end: UInt64?
+        for item in items(of: table, keep) {
+            if hasExtents, end != item.offset { length = aligned(length) + item.offset % 4096 }
+            length += UInt64(item.storedLength)
+            end = item.offset + UInt64(item.storedLength)
+        }
+        return hasExtents ? aligned(length) : length
+    }
+
+    private static func aligned(_ length: UInt64) -> UInt64 { (length + 4095) / 4096 * 4096 }
+
+    /// What `keep` asks for, each once, in the order of places.
+    private static func items(of table: PackIndex, _ keep: (Digest) -> Bool) -> [PackItem] {
+        var items = [PackItem]()
+        for i in 0..<table.count {
+            let item = table[i]
+            // Only the pack of a single file lists a chunk at each of its places.
+            if item.digest != items.last?.digest, keep(item.digest) { items.append(item) }
+        }
+        items.sort { ($0.offset, $0.storedLength) < ($1.offset, $1.storedLength) }
+        return items
+    }
+
     /// Whether raw items lie at places that matter.
     private static func hasExtents(_ table: PackIndex) -> Bool {
-        guard table.packLength % 4096 == 0 else { return false }
-        return (0..<table.count).allSatisfy { table[$0].codec == .raw }
+        switch table.kind {
+        case .metadata: false
+        case .singleFile: true
+        case .shared: table.packLength % 4096 == 0 && (0..<table.count).allSatisfy { table[$0].codec == .raw }
+        }
     }
 
     private func append(_ bytes: [UInt8], _ item: PackItem, _ kind: PackIndex.Kind) throws(DFSError) {
@@ -55,14 +81,12 @@ package final class PackCompactor {
 
     /// `continues`: the item before, which was copied too, ends where this one begins.
     private func append(extent bytes: [UInt8], _ item: PackItem, continues: Bool) throws(DFSError) {
-        if !continues, let pack = aligned {
-            // A mapped range must be followed by zeros, so what came before ends at a boundary.
-            try pack.pad()
-        }
         let pack: PackWriter
-        if continues, let aligned {
+        if continues, let aligned, aligned.length < store.parameters.packTarget {
             pack = aligned
         } else {
+            // A mapped range must be followed by zeros, so what came before ends at a boundary.
+            try aligned?.pad()
             pack = try room(in: &aligned, .shared)
             try pack.pad(to: item.offset % 4096)
         }
