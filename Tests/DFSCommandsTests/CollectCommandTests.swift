@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSHistory
 import DFSModel
 import DFSSystem
@@ -42,6 +43,19 @@ import Testing
         try sandbox.expect(11, "why", object)
         try sandbox.expect(64, "gc", "--grace", "soon")
         try sandbox.expect(0, "verify", "--data")
+    }
+
+    /// A file of several chunks is in no pack as a whole, and is found by its digest all the same.
+    @Test func aLargeFileIsFoundByItsDigest() throws {
+        var random = SeededGenerator(seed: 8)
+        let bytes = random.bytes(700_000)
+        try sandbox.write(bytes, to: "work/src/large")
+        try sandbox.expect(0, "commit", "x", "src")
+        let answer = try sandbox.expect(0, "why", Digest.of(bytes).text).output
+        #expect(answer.contains("x@v3  large"))
+        #expect(try sandbox.expect(0, "why", "src/large").output == answer)
+        let unknown = try sandbox.call(["why", Digest.of(Array(bytes.dropLast())).text])
+        #expect(unknown.code == 11 && unknown.error.contains("is in no pack"))
     }
 
     /// A collection that is killed at its n-th call is gone on with by the next one.

@@ -73,7 +73,11 @@ struct Why: DFSCommand {
                 what: "pack \(pack)", digests: Set((0..<table.count).map { table[$0].digest }), pack: pack)
         }
         guard let digest = found.objects.first else {
-            throw DFSError(.noReference, "there is no object or pack \(object)", hint: "dfs gc")
+            // A file of several chunks is in no pack under its own digest.
+            if let digest = Digest(hex: prefix.digits) { return Wanted(what: digest.text, digests: [digest]) }
+            throw DFSError(
+                .noReference, "there is no object or pack \(object)",
+                cause: "a large file is found by all 64 digits of its SHA-256", hint: "dfs gc")
         }
         guard found.objects.count == 1, found.packs.isEmpty else {
             throw DFSError(

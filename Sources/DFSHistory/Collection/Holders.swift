@@ -1,6 +1,8 @@
 import DFSLedger
 import DFSModel
+import DFSRemote
 import DFSStore
+import DFSSystem
 
 /// Finds what holds stored objects: what `dfs why` answers.
 package struct Holders {
@@ -32,45 +34,25 @@ package struct Holders {
         self.wanted = wanted
     }
 
-    /// What needs one of the wanted objects.
+    /// What keeps one of the wanted objects from being collected.
     package mutating func find() throws(DFSError) -> [Holder] {
         var holders = [Holder]()
-        for name in state.datasetNames {
-            for version in state.datasets[name]?.versions ?? RecordList() {
-                let what = "\(name)@v\(version.number)"
-                if state.keeps(version, of: name) { try add(version.tree, what, to: &holders) }
-                addRecord(version.record, version.text, what, to: &holders)
-            }
-            for (number, removal) in state.datasets[name]?.removals ?? [:] where wanted.contains(removal.text.digest) {
-                holders.append(Holder(what: "the removal of \(name)@v\(number)", paths: []))
+        var roots = Roots(repository: repository)
+        try roots.forEach(of: state) { (content, _, what) throws(DFSError) in
+            switch content {
+            case .tree(let tree): try add(tree, what(), to: &holders)
+            case .object(let digest):
+                if wanted.contains(digest) { holders.append(Holder(what: what(), paths: [])) }
             }
         }
-        for name in state.projectNames {
-            for snapshot in state.projects[name]?.snapshots ?? RecordList() {
-                try add(snapshot.tree, "code:\(name)@\(snapshot.id)", to: &holders)
-                addRecord(snapshot.record, nil, "code:\(name)@\(snapshot.id)", to: &holders)
-            }
-        }
-        for run in state.runs {
-            addRecord(run.record, run.text, "run:\(run.id)", to: &holders)
-            for end in [run.end, run.supersededEnd] {
-                guard let end else { continue }
-                addRecord(end.record, nil, "run:\(run.id)", to: &holders)
-                for (part, tree) in [("outputs", end.outputs), ("work", end.work), ("logs", end.logs)] {
-                    if let tree { try add(tree, "run:\(run.id)/\(part)", to: &holders) }
-                }
+        let now = (try? repository.backend.time()) ?? Clock.now()
+        for lease in try StandingLease.all(repository.backend) where !lease.isVoid(at: now) {
+            Roots.forEachRemoved(of: state, asOf: lease.sequence) { tree, what in
+                // What is gone or damaged cannot be kept for anybody.
+                try? add(tree, "\(what), shown by \(lease.holder)", to: &holders)
             }
         }
         return holders
-    }
-
-    private func addRecord(
-        _ record: RecordReference, _ text: ObjectAddress?, _ what: String, to holders: inout [Holder]
-    ) {
-        let parts = [("record", record.record.digest), ("pack set", record.packs.digest)]
-        for (part, digest) in parts + (text.map { [("text", $0.digest)] } ?? []) where wanted.contains(digest) {
-            holders.append(Holder(what: "the \(part) of \(what)", paths: []))
-        }
     }
 
     private mutating func add(_ tree: TreeReference, _ what: String, to holders: inout [Holder]) throws(DFSError) {

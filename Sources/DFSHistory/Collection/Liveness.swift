@@ -14,8 +14,7 @@ struct Liveness {
     private(set) var wished = Set<Digest>()
     private var neededTrees = Visited()
     private var wishedTrees = Visited()
-    private var seenRuns = Set<RunID>()
-    private var seenRejections = 0
+    private var roots: Roots
 
     /// Nodes and recipes whose content is marked. Apart from the digests: a file may have the bytes of a node, and then the
     /// digest says nothing of what the node leads to.
@@ -24,86 +23,38 @@ struct Liveness {
         var recipes = Set<ObjectAddress>()
     }
 
-    init(repository: Repository) { self.repository = repository }
+    init(repository: Repository) {
+        self.repository = repository
+        roots = Roots(repository: repository)
+    }
 
     func contains(_ digest: Digest) -> Bool { needed.contains(digest) || wished.contains(digest) }
 
     // MARK: Roots
 
-    /// Marks what the state needs: versions that stand or that a run read, snapshots, runs, and of every entry, also of one
-    /// about a removed version, record, text and pack set.
+    /// Marks what the state needs.
     mutating func mark(_ state: LedgerState) throws(DFSError) {
-        for set in state.packSets { needed.insert(set.packs.digest) }
-        let read = state.versionsReadByRuns
-        for name in state.datasetNames {
-            guard let dataset = state.datasets[name] else { continue }
-            for version in dataset.versions {
-                keep(version.record, version.text)
-                if dataset.removal(of: version.number) == nil || read[name]?.contains(version.number) == true {
-                    try tree(version.tree, "\(name)@v\(version.number)")
-                }
-            }
-            for removal in dataset.removals.values { needed.insert(removal.text.digest) }
-            for change in dataset.tagHistory.values.joined() { wish(change.text) }
-        }
-        for name in state.projectNames {
-            for snapshot in state.projects[name]?.snapshots ?? RecordList() {
-                keep(snapshot.record, nil)
-                try tree(snapshot.tree, "code:\(name)@\(snapshot.id)")
+        var roots = roots
+        try roots.forEach(of: state) { (content, isNeeded, what) throws(DFSError) in
+            switch content {
+            case .tree(let tree): try mark(tree, what())
+            case .object(let digest): insert(digest, isNeeded)
             }
         }
-        for run in state.runs { try mark(run) }
-        try markRejected(state)
-    }
-
-    private mutating func mark(_ run: RunRecord) throws(DFSError) {
-        keep(run.record, run.text)
-        for change in run.tagHistory { wish(change.text) }
-        for end in [run.end, run.supersededEnd] {
-            guard let end else { continue }
-            keep(end.record, nil)
-            for (part, tree) in [("outputs", end.outputs), ("work", end.work), ("logs", end.logs)] {
-                if let tree { try self.tree(tree, "run:\(run.id)/\(part)") }
-            }
-        }
-        guard seenRuns.insert(run.id).inserted else { return }
-        let plan = try repository.objects.json(run.record.record, what: "the plan of run \(run.id)")
-        for part in ["stable", "job", "volatile"] {
-            if let digest = plan["host"]?[part]?.digest { needed.insert(digest) }
-        }
-    }
-
-    private mutating func keep(_ record: RecordReference, _ text: ObjectAddress?) {
-        needed.insert(record.record.digest)
-        if let text { needed.insert(text.digest) }
-    }
-
-    private mutating func wish(_ text: ObjectAddress?) { if let text { wished.insert(text.digest) } }
-
-    /// Events that were passed over are part of the ledger all the same.
-    private mutating func markRejected(_ state: LedgerState) throws(DFSError) {
-        for event in try repository.rejectedEvents(of: state, from: seenRejections) {
-            for name in ["record", "text", "packs"] { if let digest = event[name]?.digest { wished.insert(digest) } }
-        }
-        seenRejections = state.rejected.count
+        self.roots = roots
     }
 
     /// Marks versions that somebody shows as of an older entry, and that were removed since; `nil`: any that was removed.
     mutating func mark(_ state: LedgerState, asOf sequence: UInt64?) {
-        for name in state.datasetNames {
-            guard let dataset = state.datasets[name] else { continue }
-            for (number, removal) in dataset.removals {
-                guard let version = dataset.version(number) else { continue }
-                if let sequence, removal.sequence <= sequence || version.sequence > sequence { continue }
-                // What is gone or damaged cannot be kept for anybody.
-                try? walk(version.tree.tree, isNeeded: false)
-            }
+        Roots.forEachRemoved(of: state, asOf: sequence) { tree, _ in
+            // What is gone or damaged cannot be kept for anybody.
+            try? walk(tree.tree, isNeeded: false)
         }
     }
 
     // MARK: Trees
 
-    private mutating func tree(_ tree: TreeReference, _ name: String) throws(DFSError) {
+    private mutating func mark(_ tree: TreeReference, _ name: String) throws(DFSError) {
         do throws(DFSError) { try walk(tree.tree, isNeeded: true) } catch {
             throw DFSError(
                 error.code, "\(name) cannot be read completely, so nothing is collected",
