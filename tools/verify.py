@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""verify.py STORE [RUN-ID | --all-runs]: checks a store by docs/FORMAT.md, without the programs that wrote it.
+"""verify.py STORE [RUN-ID | --all-runs | --all]: checks a store by docs/FORMAT.md, without the programs that wrote it.
 
 Checks dfs-store.json; of each ledger entry canonical JSON, number, chain, store, time, key, signature; every text that
 an event commits to. Of a run (its id, or six or more digits at an end of it) or of all: start, end, code snapshot and
-data versions; of each its whole metadata pack, record, pack set with bases, trees (nodes, cuts, order, totals, content
-digests), recipes, every chunk's bytes, every file's digest. Of a pack in use: .idx, length, zeros where nothing lies.
+data versions; with --all also of every code snapshot and every version that is not removed, whoever used it. Of each:
+its whole metadata pack, record, pack set with bases, trees (nodes, cuts, order, totals, content digests), recipes,
+every chunk's bytes, every file's digest. Of a pack in use: .idx, length, zeros where nothing lies.
 NOT covered: entries missing at the ledger's end (nothing says how many there were), a whole history forged with other
-keys, content no checked run reaches, the meaning of records, events that contradict the state (but for keys) or are of
-unknown kinds (named on stderr), file modes, live/, tmp/, changes in a zstd frame that give the same bytes.
+keys, content that nothing checked reaches, the meaning of records, events that contradict the state (but for keys) or
+are of unknown kinds (named on stderr), file modes, live/, tmp/, changes in a zstd frame that give the same bytes.
 Exit status: 0 no problem; 1 problems, each a line `problem: …`; 2 cannot run, or a store of another format."""
 import base64, concurrent.futures, contextlib, ctypes, datetime, functools, hashlib, importlib, itertools, json, os
 import pathlib, re, shutil, struct, subprocess, sys, tempfile
 HEX, TIME = "[0-9a-f]{64}", r'"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{6}Z"'
 CLOCK = rf'\[{{"host":{TIME},"store":{TIME},"synchronised":"(yes|no|unknown)"}},{TIME},"[0-9a-f]{{32}}"\]'
 RECORDS = {"dataset.committed": "commit", "code.captured": "code", "run.started": "run"}  # of the end of a run: result
+ALL = "--all-runs", "--all"
 NAMES = {"run.": "run", "code.captured": "project snapshot", "dataset.committed": "dataset version content"}
 KINDS = "store.created|key.(added|approved|revoked)|tag.(set|removed)|run.(finished|interrupted)|" + "|".join(
     [*RECORDS, "dataset.removed", "gc.(condemned|performed)"])
@@ -28,7 +30,9 @@ def part(where):  # what goes wrong inside is a problem of WHERE; the check goes
     except Exception as error:  # a rule that does not hold, or whatever else a damaged store makes Python stumble over
         problems.append(f"problem: {where}: {error if isinstance(error, AssertionError) else repr(error)}")
         print("".join(c if c.isprintable() else repr(c)[1:-1] for c in problems[-1]), flush=True)
-def path(*names): return pathlib.Path(sys.argv[1], *names)
+def path(*names): return regular(pathlib.Path(sys.argv[1], *names))
+def regular(file):  # to open a fifo would take for ever
+    return need(file.is_file() or file.is_dir() or not file.exists(), f"{file.name} is no regular file") or file
 def sha(data): return hashlib.sha256(data).digest()
 def base64_of(data): return base64.b64encode(data).decode()
 def totals(rows): return [sum(row[2] for row in rows), sum(row[3] for row in rows)]
@@ -140,11 +144,21 @@ def check_run(run):
         found = [at for at, event in events.items() if event["kind"].startswith(kind)
                  and all(event[name] == it[name] for name in NAMES[kind].split())]
         need(found and [*map(check_event, found)], f"the ledger lacks its {kind} with {it}")
+def lasting():  # where code and data were recorded, but for the versions that were removed later
+    found = {}
+    for at, event in events.items():
+        if event["kind"] == "dataset.removed":
+            gone = [it for it, (dataset, version) in found.items()
+                    if dataset == event["dataset"] and version == event.get("version", version)]
+            for it in gone: del found[it]
+        if event["kind"] in ("dataset.committed", "code.captured"):
+            found[at] = event.get("dataset"), event.get("version")
+    return list(found)
 def check_ledger(store, chained, pool, folder):
     last, now, bundles = 0, "", path("ledger", "bundles")
     for file in sorted(file for file in path("ledger").rglob("*") if not file.is_dir() and file.parent != bundles):
         with part(f"ledger/{file.parent.name}/{file.name}"):
-            raw, number = file.read_bytes(), int(file.stem)
+            raw, number = regular(file).read_bytes(), int(file.stem)
             gap, last, before, chained = number - last - 1, number, chained, sha(raw)
             right = path("ledger", f"{number:012}"[:9], f"{number:012}.json")
             need(file == right and gap == 0, f"is out of place, or {gap} entries before it are missing")
@@ -164,7 +178,7 @@ def check_ledger(store, chained, pool, folder):
         with part(f"ledger/bundles/{file.name}"): check_bundle(file)
     return last or need(last, "the ledger is empty")
 def check_bundle(file):  # the entries of one folder of the ledger again
-    raw, number = file.read_bytes(), int(match("([0-9]{9}).bundle", file.name)[:9])
+    raw, number = regular(file).read_bytes(), int(match("([0-9]{9}).bundle", file.name)[:9])
     magic, first, count, size = struct.unpack_from("<8sQQQ", raw)
     need((magic, first) == (b"DFSBUN\1\0", max(1, number * 1000)) and size <= 2**28, "its header is wrong")
     names = [f"{it:012}.json" for it in range(first, number * 1000 + 1000)]
@@ -221,15 +235,16 @@ def main(wanted=""):
             among = [binary(event["pack"]).hex()] if "pack" in event else [it.stem for it in path().rglob("*.idx")]
             among = standing(among)
             match(HEX, parse(fetch(binary(event["text"]), among), "dfs.text/1", "fields format salt")["salt"])
-    runs = [event["run"] for event in events.values() if event["kind"] == "run.started" and (wanted == "--all-runs"
+    runs = [event["run"] for event in events.values() if event["kind"] == "run.started" and (wanted in ALL
             or wanted[5:] and (event["run"].startswith(wanted) or event["run"].endswith(wanted)))]
-    need(runs or problems or wanted in ("", "--all-runs"), f"there is no run {wanted}")
+    need(runs or problems or wanted in ("", *ALL), f"there is no run {wanted}")
     for run in runs:
         with part(f"run {run}"): check_run(run)
+    for at in lasting() if wanted == "--all" else (): check_event(at)
     checked = f"{entries} entries, {len(keys)} keys, {len(texts)} texts, {len(objects)} objects checked"
     print(f"{checked}: {len(problems) or 'no'} problem{'s' * (len(problems) > 1)}")
     return 1 if problems else 0
 
 if __name__ == "__main__":
     try: sys.exit(sys.setrecursionlimit(100_000) or main(*sys.argv[2:]))
-    except Exception as error: sys.exit(print(f"error: {error}, usage: {__doc__[:37]}", file=sys.stderr) or 2)
+    except Exception as error: sys.exit(print(f"error: {error}, usage: {__doc__[:45]}", file=sys.stderr) or 2)

@@ -10,7 +10,7 @@ package protocol Backend: Sendable {
     /// For messages.
     var location: String { get }
 
-    /// The whole object; `nil` when there is none.
+    /// The whole object; `nil` when there is none, `.corrupt` when what stands there can be none.
     func get(_ key: String, limit: Int) throws(DFSError) -> [UInt8]?
 
     /// An object to read pieces of; throws ENOENT's error when there is none.
@@ -46,6 +46,16 @@ package protocol Backend: Sendable {
 
     /// Free bytes for this user; `nil` where the notion does not exist.
     func freeSpace() throws(DFSError) -> UInt64?
+}
+
+extension Backend {
+    /// As `get`; empty when what stands there can be no object: for those who replace what is damaged.
+    package func standing(_ key: String, limit: Int) throws(DFSError) -> [UInt8]? {
+        do throws(DFSError) { return try get(key, limit: limit) } catch {
+            guard error.code == .corrupt else { throw error }
+            return []
+        }
+    }
 }
 
 /// One object, opened for reading pieces. Thread-safe.

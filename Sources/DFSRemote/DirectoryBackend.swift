@@ -20,7 +20,7 @@ package struct DirectoryBackend: Backend {
     }
 
     package func open(_ key: String) throws(DFSError) -> any BackendObject {
-        LocalObject(path: path(key), file: try OwnedDescriptor.open(path(key), O_RDONLY))
+        LocalObject(path: path(key), file: try Files.openRegular(path(key)).descriptor)
     }
 
     package func length(of key: String) throws(DFSError) -> UInt64? {
@@ -106,7 +106,7 @@ package struct DirectoryBackend: Backend {
 
     package func settle(_ key: String) throws(DFSError) {
         let path = path(key)
-        let file = try OwnedDescriptor.open(path, O_RDONLY)
+        let file = try Files.openRegular(path).descriptor
         try System.call("cannot fsync \(path)", fault: "fsync") { fsync(file.raw) }
         try Files.synchronizeDirectory(Files.parent(path))
         try Files.synchronizeDirectory(Files.parent(Files.parent(path)))

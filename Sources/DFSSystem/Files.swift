@@ -11,21 +11,47 @@ package enum Files {
         return stat(path, &s) == 0 && s.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// Reads a whole file; `nil` when it does not exist. Refuses more than `limit` bytes.
+    /// Opens a regular file for reading. Anything else is `.corrupt`: a fifo would keep the caller waiting for ever.
+    package static func openRegular(
+        _ path: String
+    ) throws(DFSError) -> (descriptor: OwnedDescriptor, status: FileStatus) {
+        let descriptor: OwnedDescriptor
+        do throws(DFSError) {
+            descriptor = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        } catch {
+            // What open(2) says of a socket, and of a device that is not there.
+            if error.errno == ENXIO { throw notRegular(path) }
+            throw error
+        }
+        let status = try FileStatus.of(descriptor)
+        guard status.kind == .file else { throw notRegular(path) }
+        return (descriptor, status)
+    }
+
+    private static func notRegular(_ path: String) -> DFSError {
+        DFSError(
+            .corrupt, "\(path) is no regular file", cause: "something else stands in its place", hint: "ls -l \(path)")
+    }
+
+    /// Reads a whole regular file; `nil` when it does not exist. Refuses more than `limit` bytes.
     package static func read(_ path: String, limit: Int = 1 << 30) throws(DFSError) -> [UInt8]? {
-        let fd: OwnedDescriptor
-        do {
-            fd = try OwnedDescriptor.open(path, O_RDONLY)
+        do throws(DFSError) {
+            let (file, status) = try openRegular(path)
+            return try read(file, status, what: path, limit: limit)
         } catch {
             if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
             throw error
         }
-        return try read(fd, what: path, limit: limit)
     }
 
     /// Reads from the current position to the end.
     package static func read(_ fd: OwnedDescriptor, what: String, limit: Int = 1 << 30) throws(DFSError) -> [UInt8] {
-        let status = try FileStatus.of(fd)
+        try read(fd, try FileStatus.of(fd), what: what, limit: limit)
+    }
+
+    private static func read(
+        _ fd: OwnedDescriptor, _ status: FileStatus, what: String, limit: Int
+    ) throws(DFSError) -> [UInt8] {
         guard status.size <= UInt64(limit) else {
             throw DFSError(.corrupt, "\(what) is larger than it can be", cause: "\(status.size) bytes")
         }

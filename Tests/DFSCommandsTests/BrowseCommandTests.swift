@@ -139,6 +139,8 @@ import Testing
         let log = try sandbox.expect(0, "log", "faces", "--path", "sub", "--json").rows()
         #expect(
             log.map { $0["change"] } == ["removed", "modified", "added"] && log[2]["after"]?["type"] == "directory")
+        #expect(try sandbox.expect(64, "log", "faces", "--path", "").error.contains("--path is empty"))
+        try sandbox.expect(64, "log", "--path", "")
         try sandbox.expect(0, "diff", "faces@v2", "faces@v2")
         try sandbox.expect(1, "diff", "faces@v1/a.txt", "faces@v2/a.txt")
         try sandbox.expect(0, "diff", "faces@v1/big", "faces@v2/big")

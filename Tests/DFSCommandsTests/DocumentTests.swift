@@ -1,5 +1,7 @@
+import DFSHistory
 import DFSLedger
 import DFSModel
+import DFSStore
 import DFSSystem
 import DFSTestSupport
 import Glibc
@@ -39,6 +41,34 @@ import Testing
         // Not found is what changes nothing that matters: the last entry removed, a file exchanged with itself.
         let bad = try #require(last.split(separator: " ").dropFirst(5).first.flatMap { Int($0) })
         #expect(bad >= 120, "\(last)")
+    }
+
+    /// `tools/verify.py --all` finds damage that no run reaches, and asks nothing of what was removed.
+    @Test func theOfflineVerifierChecksWhatNoRunReaches() throws {
+        try sandbox.commitTwice()
+        _ = try sandbox.recordRun(command: ["x"], outcome: .succeeded)
+        func check(_ scope: String) throws -> Int32 {
+            try run("/usr/bin/python3", [Self.repository + "/tools/verify.py", sandbox.store, scope]).code
+        }
+        #expect(try check("--all") == 0)
+        let digest = try #require(
+            try sandbox.expect(0, "ls", "faces@v1", "--json").rows().first { $0["path"] == "a.txt" }?["content"]?.string
+        )
+        let chunk = try #require(Digest(text: digest))
+        let place = try #require(try sandbox.open().objects.find(chunk))
+        let pack = sandbox.store + "/" + PackIndex.packKey(place.pack)
+        let whole = try #require(try Files.read(pack))
+        var bytes = whole
+        bytes[Int(place.item.offset)] ^= 1
+        chmod(pack, 0o644)
+        try TestFiles.write(pack, bytes)
+        #expect(try check("--all-runs") == 0)
+        #expect(try check("--all") == 1)
+        try TestFiles.write(pack, whole)
+        #expect(try check("--all") == 0)
+        try sandbox.expect(0, "dataset", "rm", "faces@v1", "--reason", "test")
+        try sandbox.expect(0, "gc", "--yes", "--grace", "0")
+        #expect(try check("--all") == 0)
     }
 
     /// `tools/tree_digest.py`, written from FORMAT.md alone, finds the content digest that a commit prints.

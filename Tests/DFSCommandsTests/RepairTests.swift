@@ -101,9 +101,69 @@ import Testing
         // What the second version has replaced is in no directory any more: a chunk of v1 may still be missing.
         try sandbox.expect(1, "verify")
         try sandbox.expect(0, "export", "--store", replica, "faces@v1", "old")
-        let answer = try sandbox.expect(0, "repair", "--from", ".")
+        // By another name of the directory.
+        try #require(symlink(sandbox.work, sandbox.root + "/link") == 0)
+        let answer = try sandbox.expect(0, "repair", "--from", "../link")
         #expect(answer.output.contains("\(repaired) files repaired"), "\(answer.output)")
         try isWhole()
+    }
+
+    @Test func aDirectoryThatCannotBeReadIsNamed() throws {
+        try sandbox.expect(2, "repair", "--from", "absent")
+        let gone = DirectoryReplacements(root: sandbox.work + "/absent", parameters: .standard, threads: 2)
+        let error = #expect(throws: DFSError.self) { try gone.locate([:]) }
+        #expect(error?.what.contains("/absent") == true && error?.hint != nil)
+    }
+
+    /// The program on its own, so that waiting for ever is a failure, with a cache that knows nothing.
+    private func code(_ command: String) throws -> Int32 {
+        try Files.removeTree(sandbox.root + "/fresh")
+        let status = system(
+            "cd \(sandbox.work) && env -i HOME=\(sandbox.home) XDG_CACHE_HOME=\(sandbox.root)/fresh timeout 60 "
+                + "\(SpawnedProgram.products)/dfs \(command) >/dev/null 2>&1")
+        return status >> 8 & 0xff
+    }
+
+    @Test func aFifoKeepsNobodyWaiting() throws {
+        let entry = "ledger/000000000/000000000002.json"
+        for key in [try #require(try keys(".pack").first), try #require(try keys(".idx").last), entry] {
+            let path = sandbox.store + "/" + key
+            let whole = try #require(try Files.read(path))
+            try #require(unlink(path) == 0 && mkfifo(path, 0o644) == 0)
+            for command in ["cat faces/single", "gc", "export faces copy"] {
+                #expect(try code(command) != 124, "\(command) with \(key)")
+                try Files.removeTree(sandbox.work + "/copy")
+            }
+            #expect([1, 2].contains(try code("verify --data")), "\(key)")
+            #expect(system("timeout 60 python3 \(Self.verifier) \(sandbox.store) --all >/dev/null") >> 8 & 0xff == 1)
+            #expect(try code("repair --from \(replica)") == 0, "\(key)")
+            #expect(try Files.read(path) == whole, "\(key)")
+        }
+        for key in ["ledger/bundles/000000000.bundle", "leases/x.json"] {
+            let path = sandbox.store + "/" + key
+            try Files.makeDirectories(Files.parent(path))
+            try #require(mkfifo(path, 0o644) == 0)
+            for command in ["gc", "verify", "cat faces/text"] {
+                #expect(try code(command) != 124, "\(command) with \(key)")
+            }
+            try #require(unlink(path) == 0)
+        }
+        try isWhole()
+    }
+
+    /// What a killed repair leaves of its cache is swept, not what one in progress has.
+    @Test func cachesOfKilledRepairsAreSwept() throws {
+        let cache = sandbox.home + "/.cache/dfs"
+        try sandbox.write("x", to: "home/.cache/dfs/repair-00/store/index/data")
+        try sandbox.write("x", to: "home/.cache/dfs/repair-01/store/index/data")
+        let used = try OwnedDescriptor.open(cache + "/repair-01", O_RDONLY | O_DIRECTORY)
+        try #require(flock(used.raw, LOCK_EX) == 0)
+        #expect(try sandbox.call("doctor").output.contains("1 directory left by killed repairs"))
+        #expect(try sandbox.call("doctor", "--repair").output.contains("swept 1 directory of killed repairs"))
+        #expect(!Files.exists(cache + "/repair-00") && Files.exists(cache + "/repair-01/store/index/data"))
+        #expect(try !sandbox.call("doctor").output.contains("killed repairs"))
+        try sandbox.expect(0, "repair", "--from", replica)
+        #expect(try DirectoryListing.names(of: cache).filter { $0.starts(with: "repair-".utf8) }.count == 1)
     }
 
     @Test func whatIsNotFoundIsTold() throws {

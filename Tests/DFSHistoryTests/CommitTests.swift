@@ -32,6 +32,24 @@ import Testing
         #expect(!again.isNew && again.filesRead == 0)
     }
 
+    /// What is stored already makes no pack of content, not an empty one either.
+    @Test func aCopyAddsNoPackOfContent() throws {
+        let test = try TestRepository()
+        var random = SeededGenerator(seed: 14)
+        let bytes = random.bytes(1_000_000)
+        try test.directory.write("s/big", bytes)
+        func packs() throws -> [String] { try test.repository.backend.list("packs/").filter { $0.hasSuffix(".pack") } }
+        let first = try test.commit("d", test.directory.sub("s"))
+        #expect(first.storedBytes == bytes.count)
+        #expect(try packs().count == 2)
+        try test.directory.write("s/copy", bytes)
+        let second = try test.commit("d", test.directory.sub("s"))
+        #expect(second.isNew && second.storedBytes == 0)
+        #expect(try packs().count == 3)
+        for pack in try packs() { #expect(try test.repository.backend.length(of: pack) ?? 0 > 0) }
+        #expect(try Checker(repository: test.repository).run(data: true, files: true).problems == [])
+    }
+
     private static let canMountBtrfs =
         getuid() == 0 && Files.exists("/usr/sbin/mkfs.btrfs") && Files.exists("/dev/loop-control")
 

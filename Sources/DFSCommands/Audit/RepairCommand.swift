@@ -58,9 +58,9 @@ struct RepairCommand: DFSCommand {
                     bytes: activity.bytes))
         }
         // An index of its own: the other store may be a copy of this one, whose index has its place.
-        let cache = try context.directories.cache() + "/repair-" + Randomness.hex(bytes: 8)
-        defer { try? Files.removeTree(cache) }
-        let other = try Repository.open(at: source, cacheRoot: cache)
+        let cache = try RepairCache(in: try context.directories.cache())
+        defer { cache.remove() }
+        let other = try Repository.open(at: source, cacheRoot: cache.path)
         return try run(StoreReplacements(store: other.objects, threads: context.jobs))
     }
 }

@@ -62,6 +62,10 @@ struct Log: DFSCommand {
     }
 
     private static func components(_ text: String) throws(DFSError) -> [[UInt8]] {
+        guard !text.isEmpty else {
+            throw DFSError(
+                .usage, "--path is empty", cause: "it is a path inside the dataset", hint: "dfs log --help")
+        }
         let parts = ArgumentText.bytes(of: text).split(separator: UInt8(ascii: "/")).map(Array.init)
         guard !parts.contains(Array("..".utf8)) else {
             throw DFSError(

@@ -7,12 +7,13 @@ struct Doctor: DFSCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Show what is set up, and what is wrong with it.")
 
-    @Flag(help: "Close the records of dead runs and sweep old temporary files.") var repair = false
+    @Flag(help: "Close the records of dead runs and sweep what interrupted commands left.") var repair = false
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let report = DoctorReport(
-            findings: Self.checks.flatMap { $0(context) } + StoreChecks(context: context, repairs: repair).findings())
+            findings: Self.checks.flatMap { $0(context) } + repairCaches(context)
+                + StoreChecks(context: context, repairs: repair).findings())
         try context.output.report(report)
         return report.findings.contains { $0.verdict == .problem } ? .differences : .done
     }
@@ -54,6 +55,20 @@ struct Doctor: DFSCommand {
                 return DoctorFinding(
                     "key", .good, file, note: exists ? nil : "made on first use", facts: ["exists": .bool(exists)])
             }
+    }
+
+    /// Says something only where there is something to say.
+    private func repairCaches(_ context: CommandContext) -> [DoctorFinding] {
+        do throws(DFSError) {
+            let (found, removed) = try RepairCache.abandoned(in: try context.directories.cache(), removing: repair)
+            guard found > 0 else { return [] }
+            let what = Quantity.count(found, "directory", plural: "directories")
+            return [
+                removed == found
+                    ? DoctorFinding("cache", .good, "swept \(what) of killed repairs")
+                    : DoctorFinding("cache", .note, "\(what) left by killed repairs", hint: "dfs doctor --repair")
+            ]
+        } catch { return [DoctorFinding("cache", error)] }
     }
 
     private static func finding(_ subject: String, _ look: () throws(DFSError) -> DoctorFinding) -> [DoctorFinding] {

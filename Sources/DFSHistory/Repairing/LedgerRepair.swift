@@ -22,7 +22,7 @@ package struct LedgerRepair {
         guard let bytes = try replica.get(StoreDescription.key, limit: 1 << 20) else { return [] }
         let description = try StoreDescription.decode(bytes, location: replica.root)
         var files = [String]()
-        let standing = try own.get(StoreDescription.key, limit: 1 << 20)
+        let standing = try own.standing(StoreDescription.key, limit: 1 << 20)
         if standing != bytes {
             let isSound = standing.map { (try? StoreDescription.decode($0, location: own.root)) != nil } ?? false
             guard !isSound, try chains(to: Digest.of(bytes), of: description.store) else { return [] }
@@ -42,7 +42,8 @@ package struct LedgerRepair {
     /// Whether the first entry that can be read is one of this store.
     private func chains(to description: Digest, of store: StoreID) throws(DFSError) -> Bool {
         for key in try own.list(EntryKey.folder) {
-            guard let bytes = try own.get(key, limit: LedgerEntry.byteLimit), let entry = try? LedgerEntry.parse(bytes)
+            guard let bytes = try own.standing(key, limit: LedgerEntry.byteLimit),
+                let entry = try? LedgerEntry.parse(bytes)
             else { continue }
             return entry.store == store && (entry.sequence > 1 || entry.previous == description)
         }

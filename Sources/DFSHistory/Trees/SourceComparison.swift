@@ -24,13 +24,14 @@ package struct SourceComparison {
     package struct Result: Sendable {
         /// In order of paths. Of what is new here `after` has no content digest.
         package var changes: [TreeChange] = []
-        /// Fifos, sockets and devices: a commit would refuse them.
+        /// Fifos, sockets, devices and mounts of history or of the kernel's own: a commit would refuse them.
         package var special: [[UInt8]] = []
         package var ignored = 0
     }
 
     private enum Job: Sendable {
-        case directory(path: [UInt8], stored: TreeEntry?)
+        /// `parent` is open as long as something in it waits to be opened; `nil`: the root.
+        case directory(path: [UInt8], parent: OwnedDescriptor?, stored: TreeEntry?)
         case part(OpenDirectory, number: Int)
     }
 
@@ -68,15 +69,12 @@ package struct SourceComparison {
     package func run(_ root: String, against stored: TreeEntry?) throws(DFSError) -> Result {
         let result = Mutex(Result())
         let stack = WorkStack<Job>()
-        stack.push(.directory(path: [], stored: stored))
-        let base = Array(root.utf8)
+        stack.push(.directory(path: [], parent: nil, stored: stored))
         try stack.run(threads: threads) { _, job throws(DFSError) in
             var found = Result(), below = [Job]()
             switch job {
-            case .directory(let path, let stored):
-                let full = path.isEmpty ? base : base + [0x2f] + path
-                let descriptor = try OwnedDescriptor.open(
-                    bytes: full, O_RDONLY | O_DIRECTORY | O_NONBLOCK, at: AT_FDCWD)
+            case .directory(let path, let parent, let stored):
+                let descriptor = try Self.open(path, in: parent, root: root)
                 let directory = try OpenDirectory(
                     path: path, stored: stored, descriptor: descriptor, cache: self.cache)
                 if directory.ranges.count == 1 {
@@ -94,8 +92,28 @@ package struct SourceComparison {
             stack.push(below)
         }
         return result.withLock {
-            $0.changes.sort { ByteOrder.precedes($0.path, $1.path) }
+            // What is of another kind now is removed first.
+            $0.changes.sort {
+                $0.path == $1.path
+                    ? $0.kind == .removed && $1.kind != .removed : ByteOrder.precedes($0.path, $1.path)
+            }
             return $0
+        }
+    }
+
+    /// A path from the root may be longer than the system takes at once, so each directory is opened in its parent.
+    private static func open(
+        _ path: [UInt8], in parent: OwnedDescriptor?, root: String
+    ) throws(DFSError) -> OwnedDescriptor {
+        let flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK
+        guard let parent else { return try OwnedDescriptor.open(root, flags) }
+        let start = path.lastIndex(of: 0x2f).map { $0 + 1 } ?? 0
+        do throws(DFSError) {
+            return try OwnedDescriptor.open(bytes: Array(path[start...]), flags | O_NOFOLLOW, at: parent.raw)
+        } catch {
+            throw DFSError(
+                error.code, "cannot open \(root)/\(NameText.display(path))", cause: error.cause, hint: error.hint,
+                errno: error.errno)
         }
     }
 
@@ -126,13 +144,16 @@ package struct SourceComparison {
             }
             let before = try stored(name, in: directory)
             if before != nil { found += 1 }
-            guard let here = try entry(name, status, directory.descriptor, before) else {
-                result.special.append(directory.path(of: name))
+            let path = directory.path(of: name)
+            guard let here = try entry(name, status, directory, before) else {
+                result.special.append(path)
+                if let before { try gone(before, path, &result) }
                 continue
             }
-            let path = directory.path(of: name)
-            note(before, here, path, &result)
-            if here.kind == .directory { below.append(.directory(path: path, stored: before)) }
+            try note(before, here, path, &result)
+            if here.kind == .directory {
+                below.append(.directory(path: path, parent: directory.descriptor, stored: before))
+            }
         }
         let total = directory.progress.withLock { progress -> Int? in
             progress.left -= 1
@@ -178,11 +199,16 @@ package struct SourceComparison {
         return filter.includes(directory.path(of: name), isDirectory: status.kind == .directory)
     }
 
-    private func note(_ before: TreeEntry?, _ here: TreeEntry, _ path: [UInt8], _ result: inout Result) {
-        guard let before else {
-            return result.changes.append(TreeChange(kind: .added, path: path, before: nil, after: here))
-        }
+    private func note(
+        _ before: TreeEntry?, _ here: TreeEntry, _ path: [UInt8], _ result: inout Result
+    ) throws(DFSError) {
+        let added = TreeChange(kind: .added, path: path, before: nil, after: here)
+        guard let before else { return result.changes.append(added) }
         if before.kind == .directory, here.kind == .directory { return }
+        if before.kind == .directory || here.kind == .directory {
+            try gone(before, path, &result)
+            return result.changes.append(added)
+        }
         if before.letter == here.letter, before.content == here.content { return }
         result.changes.append(TreeChange(kind: .modified, path: path, before: before, after: here))
     }
@@ -195,22 +221,23 @@ package struct SourceComparison {
 
     /// What a commit would record of a name, as far as it must be known to compare; `nil` for a special file.
     private func entry(
-        _ name: [UInt8], _ status: FileStatus, _ directory: OwnedDescriptor, _ before: TreeEntry?
+        _ name: [UInt8], _ status: FileStatus, _ directory: OpenDirectory, _ before: TreeEntry?
     ) throws(DFSError) -> TreeEntry? {
         var entry = TreeEntry(
             name: name, kind: .file, mode: status.mode & 0o777, modified: status.modified, size: status.size,
             content: ContentDigest(.zero))
         switch status.kind {
         case .directory:
+            if status.device != directory.status.device, FileSystemKind.isPseudo(device: status.device) { return nil }
             entry.kind = .directory
             entry.size = 0
         case .symlink:
             entry.kind = .symlink
-            entry.target = try Beneath.linkTarget(name, in: directory)
+            entry.target = try Beneath.linkTarget(name, in: directory.descriptor)
             entry.content = ContentDigest(Digest.of(entry.target))
         case .file:
             guard let before, before.kind == .file, before.size == status.size else { break }
-            entry.content = try Self.digest(name, directory)
+            entry.content = try Self.digest(name, directory.descriptor)
         default: return nil
         }
         return entry

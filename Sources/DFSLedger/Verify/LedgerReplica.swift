@@ -39,7 +39,7 @@ package struct LedgerReplica {
             defer { sequence += 1 }
             let key = EntryKey.path(sequence)
             guard let bytes = try other.get(key, limit: LedgerEntry.byteLimit) else { break }
-            let standing = try own.get(key, limit: LedgerEntry.byteLimit)
+            let standing = try own.standing(key, limit: LedgerEntry.byteLimit)
             if standing == bytes { continue }
             if let standing, let entry = try? LedgerEntry.parse(standing),
                 let signer = report.state.keys[entry.key]?.publicKey, entry.signatureProblem(signer) == nil

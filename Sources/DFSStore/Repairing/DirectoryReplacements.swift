@@ -5,7 +5,7 @@ import Glibc
 import Synchronization
 
 /// Bytes from the files of a plain directory: whole files of a length that is looked for, and chunks of larger files, cut
-/// as the store cuts. Symlinks are not followed.
+/// as the store cuts. Symlinks below it are not followed.
 package final class DirectoryReplacements: ReplacementSource {
     private let root: [UInt8]
     private let parameters: StoreParameters
@@ -39,7 +39,7 @@ package final class DirectoryReplacements: ReplacementSource {
         stack.push(.directory(root))
         try stack.run(threads: threads) { _, job throws(DFSError) in
             switch job {
-            case .directory(let path): stack.push(self.list(path))
+            case .directory(let path): stack.push(try self.list(path))
             case .file(let path, let size):
                 if size > UInt64(self.parameters.chunk.maximum) {
                     self.cut(path, size, wanted)
@@ -50,11 +50,21 @@ package final class DirectoryReplacements: ReplacementSource {
         }
     }
 
-    /// What cannot be read here is only not found.
-    private func list(_ path: [UInt8]) -> [Job] {
-        guard let directory = try? OwnedDescriptor.open(bytes: path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: AT_FDCWD),
-            let names = try? DirectoryListing.names(of: directory)
-        else { return [] }
+    /// What cannot be read is only not found, but for the root, which somebody has named.
+    private func list(_ path: [UInt8]) throws(DFSError) -> [Job] {
+        let isRoot = path == root
+        let directory: OwnedDescriptor, names: [[UInt8]]
+        do throws(DFSError) {
+            directory = try OwnedDescriptor.open(
+                bytes: path, O_RDONLY | O_DIRECTORY | (isRoot ? 0 : O_NOFOLLOW), at: AT_FDCWD)
+            names = try DirectoryListing.names(of: directory)
+        } catch {
+            guard isRoot else { return [] }
+            let place = NameText.display(path)
+            throw DFSError(
+                .operational, "cannot look for replacements in \(place)", cause: error.cause, hint: "ls -ld \(place)/.",
+                errno: error.errno)
+        }
         return names.reversed().compactMap { name in
             guard let status = try? FileStatus.of(name, at: directory.raw) else { return nil }
             let path = path + [0x2f] + name

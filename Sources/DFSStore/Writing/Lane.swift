@@ -101,9 +101,11 @@ package final class Lane {
         let recipe = Recipe(size: UInt64(bytes.count), content: content, chunks: chunks)
         let compress = Zstd.isWorthwhile(bytes, percent: parameters.zstdSaves)
         beginFile()
-        // The chunks of a raw file lie one after the other, in one pack.
-        if !compress { _ = try alignedPack(toAdd: bytes.count) }
+        var hasRoom = compress
         for (chunk, range) in zip(chunks, ranges) where try writer.claim(chunk.id.digest) == .new {
+            // The chunks of a raw file lie one after the other, in one pack; one that has none that is new opens none.
+            if !hasRoom { _ = try alignedPack(toAdd: bytes.count - range.lowerBound) }
+            hasRoom = true
             let piece = UnsafeRawBufferPointer(rebasing: bytes[range])
             try append(piece, chunk.id.digest, fileOffset: UInt64(range.lowerBound), compress: compress)
         }
