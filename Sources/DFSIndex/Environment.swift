@@ -43,15 +43,20 @@ final class Environment: @unchecked Sendable {
         _ path: String, mapSize: Int, tableCount: Int, damagedValues: Counter
     ) throws(DFSError) -> Environment? {
         let what = "cannot open the index in \(path)"
-        var raw: OpaquePointer?
-        var code = mdb_env_create(&raw)
-        guard code == 0, let raw else { throw LMDB.error(code, what) }
-        mdb_env_set_mapsize(raw, mapSize)
-        mdb_env_set_maxdbs(raw, UInt32(tableCount + 1))
-        mdb_env_set_maxreaders(raw, 1022)
-        code = mdb_env_open(raw, path, flags, 0o600)
-        guard code == 0 else {
-            mdb_env_close(raw)
+        var made: OpaquePointer?
+        var code = EINTR
+        // LMDB calls again where a write was interrupted, not where a read was.
+        while code == EINTR {
+            mdb_env_close(made)
+            code = mdb_env_create(&made)
+            guard code == 0 else { throw LMDB.error(code, what) }
+            mdb_env_set_mapsize(made, mapSize)
+            mdb_env_set_maxdbs(made, UInt32(tableCount + 1))
+            mdb_env_set_maxreaders(made, 1022)
+            code = mdb_env_open(made, path, flags, 0o600)
+        }
+        guard code == 0, let raw = made else {
+            mdb_env_close(made)
             if LMDB.isDamage(code) && code != EIO { return nil }
             throw LMDB.error(code, what).hinting("ls -ld \(Files.parent(path))")
         }

@@ -5,7 +5,7 @@ import Synchronization
 
 /// Shows how far a long activity is. A command that ends within half a second shows nothing.
 ///
-/// Workers add to the counters of an `Activity`; a timer looks at them and draws. One activity at a time.
+/// Workers add to the counters of an `Activity`; a thread looks at them now and then and draws. One activity at a time.
 package final class Progress: Sendable {
     package enum Mode: String, Sendable, CaseIterable { case auto, plain, json, none }
 
@@ -49,8 +49,12 @@ package final class Progress: Sendable {
     ) throws(DFSError) -> Result {
         let activity = Activity(what)
         begin(activity, at: Clock.monotonic())
-        defer { end() }
-        if let look { tick(activity, after: look.first, every: look.interval, DispatchQueue(label: "dfs.progress")) }
+        let ended = DispatchSemaphore(value: 0)
+        defer {
+            end()
+            ended.signal()
+        }
+        if let look { tick(activity, look, until: ended) }
         return try body(activity)
     }
 
@@ -81,13 +85,13 @@ package final class Progress: Sendable {
         }
     }
 
-    private func tick(
-        _ activity: Activity, after delay: DispatchTimeInterval, every interval: DispatchTimeInterval,
-        _ queue: DispatchQueue
-    ) {
-        queue.asyncAfter(deadline: .now() + delay) { [weak self] in
-            guard let self, draw(activity, at: Clock.monotonic()) else { return }
-            tick(activity, after: interval, every: interval, queue)
+    /// Waits, and sets no timer: for that libdispatch needs descriptors, and traps when there are none left.
+    private func tick(_ activity: Activity, _ look: Look, until ended: DispatchSemaphore) {
+        DispatchQueue(label: "dfs.progress").async { [self] in
+            var delay = look.first
+            while ended.wait(timeout: .now() + delay) == .timedOut, draw(activity, at: Clock.monotonic()) {
+                delay = look.interval
+            }
         }
     }
 }
