@@ -16,7 +16,7 @@ package struct DirectoryBackend: Backend {
     package var temporaryDirectory: String { root + "/tmp" }
 
     package func get(_ key: String, limit: Int) throws(DFSError) -> [UInt8]? {
-        try Files.read(path(key), limit: limit)
+        try Files.readRegular(path(key), limit: limit)
     }
 
     package func open(_ key: String) throws(DFSError) -> any BackendObject {

@@ -33,8 +33,21 @@ package enum Files {
             .corrupt, "\(path) is no regular file", cause: "something else stands in its place", hint: "ls -l \(path)")
     }
 
-    /// Reads a whole regular file; `nil` when it does not exist. Refuses more than `limit` bytes.
+    /// Reads a whole file; `nil` when it does not exist. Refuses more than `limit` bytes. Waits for who writes a fifo: a
+    /// file of the user's own may be one.
     package static func read(_ path: String, limit: Int = 1 << 30) throws(DFSError) -> [UInt8]? {
+        let fd: OwnedDescriptor
+        do {
+            fd = try OwnedDescriptor.open(path, O_RDONLY)
+        } catch {
+            if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+            throw error
+        }
+        return try read(fd, what: path, limit: limit)
+    }
+
+    /// As `read`, of what `openRegular` opens.
+    package static func readRegular(_ path: String, limit: Int) throws(DFSError) -> [UInt8]? {
         do throws(DFSError) {
             let (file, status) = try openRegular(path)
             return try read(file, status, what: path, limit: limit)

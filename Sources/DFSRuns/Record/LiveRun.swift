@@ -63,7 +63,7 @@ package struct LiveRun: Sendable {
     }
 
     package func readJournal() throws(DFSError) -> JSONValue? {
-        guard let bytes = try Files.read(journal, limit: 1 << 24) else { return nil }
+        guard let bytes = try Files.readRegular(journal, limit: 1 << 24) else { return nil }
         return try JSONValue.parse(bytes)
     }
 
