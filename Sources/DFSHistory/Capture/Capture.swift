@@ -53,7 +53,7 @@ package final class Capture: Sendable {
         do throws(DFSError) {
             if let journal {
                 try writer.adopt(journal.packs)
-                writer.onPublished { journal.note(pack: $0) }
+                writer.observe(published: { journal.note(pack: $0) }, refused: { journal.note(refused: $0) })
             }
             return try walk()
         } catch {

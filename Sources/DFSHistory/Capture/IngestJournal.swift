@@ -45,7 +45,7 @@ package final class IngestJournal: Sendable {
     }
 
     /// Packs that the interrupted captures have published.
-    package var packs: [PackID] { resumed.packs }
+    package var packs: [PackID] { resumed.packs.filter { !resumed.refused.contains($0) } }
 
     /// Removes the journal: what it says is in the ledger now, or of no more use.
     package func remove() { unlink(path) }
@@ -59,6 +59,13 @@ package final class IngestJournal: Sendable {
         append(record)
         // Records of files are of use from the moment at which their packs are.
         flush()
+    }
+
+    /// A pack of an earlier capture could not be made durable: it must never be relied on.
+    func note(refused pack: PackID) {
+        var record: [UInt8] = [Record.refused]
+        pack.digest.appendBytes(to: &record)
+        append(record)
     }
 
     /// Writes what the threads have noted so far.
@@ -118,6 +125,7 @@ package final class IngestJournal: Sendable {
     private enum Record {
         static let pack: UInt8 = 1
         static let file: UInt8 = 2
+        static let refused: UInt8 = 3
         /// Of a file's record, without its recipe.
         static let fileBytes = 1 + 8 + 8 + 8 + 12 + 12 + 32 + 4
 
@@ -146,6 +154,7 @@ package final class IngestJournal: Sendable {
         private let bytes: [UInt8]
         private var files = [(inode: UInt64, at: Int)]()
         private(set) var packs = [PackID]()
+        private(set) var refused = Set<PackID>()
 
         init(_ bytes: [UInt8]) {
             self.bytes = bytes
@@ -180,8 +189,9 @@ package final class IngestJournal: Sendable {
             var at = range.lowerBound
             while at < range.upperBound {
                 switch bytes[at] {
-                case Record.pack where at + 33 <= range.upperBound:
-                    packs.append(PackID(bytes.withUnsafeBytes { Digest(loading: $0, at: at + 1) }))
+                case Record.pack where at + 33 <= range.upperBound, Record.refused where at + 33 <= range.upperBound:
+                    let pack = PackID(bytes.withUnsafeBytes { Digest(loading: $0, at: at + 1) })
+                    if bytes[at] == Record.pack { packs.append(pack) } else { refused.insert(pack) }
                     at += 33
                 case Record.file where at + Record.fileBytes <= range.upperBound:
                     let end = at + Record.fileBytes + Int(integer(UInt32.self, at + Record.fileBytes - 4))

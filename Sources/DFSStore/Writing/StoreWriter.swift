@@ -32,6 +32,7 @@ package final class StoreWriter: Sendable {
     private let adopted = Mutex<Adopted>(Adopted())
     private let hasAdopted = Atomic<Bool>(false)
     private let published = Mutex<(@Sendable (PackID) -> Void)?>(nil)
+    private let refused = Mutex<(@Sendable (PackID) -> Void)?>(nil)
     /// One large file at a time: each uses all cores and some windows of memory.
     let largeFile = Lock()
 
@@ -61,16 +62,14 @@ package final class StoreWriter: Sendable {
         var places = [Digest: Int]()
     }
 
-    /// Makes use of packs that an interrupted writer of this host has published and no entry names. They are made durable
-    /// again first: the fsync of that writer may have failed unheard, or that of the directory never come. What is
-    /// not whole, or condemned, is passed over.
+    /// Makes use of packs that an interrupted writer of this host has published and no entry names. Those that are needed
+    /// are made durable again by `finish`: the fsync of that writer may have failed unheard, or that of the directory
+    /// never come. What is not whole, or condemned, is passed over.
     package func adopt(_ packs: [PackID]) throws(DFSError) {
         for pack in Set(packs).sorted() {
             guard try !store.table.knows(pack), try !store.table.isCondemned(pack),
                 let table = try? store.readIndex(pack),
-                let length = try? store.backend.length(of: PackIndex.packKey(pack)), length == table.packLength,
-                (try? store.backend.settle(PackIndex.packKey(pack))) != nil,
-                (try? store.backend.settle(PackIndex.indexKey(pack))) != nil
+                let length = try? store.backend.length(of: PackIndex.packKey(pack)), length == table.packLength
             else { continue }
             adopted.withLock { adopted in
                 let number = adopted.packs.count
@@ -91,8 +90,26 @@ package final class StoreWriter: Sendable {
         }
     }
 
-    /// Calls `body` with each pack once it is durable.
-    package func onPublished(_ body: @escaping @Sendable (PackID) -> Void) { published.withLock { $0 = body } }
+    /// Calls `published` with each pack once it is durable, `refused` with an adopted one that could not be made so: the kernel
+    /// may have dropped what it held of it, and a later fsync would not tell.
+    package func observe(
+        published: @escaping @Sendable (PackID) -> Void, refused: @escaping @Sendable (PackID) -> Void
+    ) {
+        self.published.withLock { $0 = published }
+        self.refused.withLock { $0 = refused }
+    }
+
+    private func settle(_ packs: [PackIndex]) throws(DFSError) {
+        for pack in packs {
+            do throws(DFSError) {
+                try store.backend.settle(PackIndex.packKey(pack.id))
+                try store.backend.settle(PackIndex.indexKey(pack.id))
+            } catch {
+                refused.withLock { $0 }?(pack.id)
+                throw error
+            }
+        }
+    }
 
     func claim(_ digest: Digest) throws(DFSError) -> Claim {
         guard !isAbandoned.load(ordering: .relaxed) else {
@@ -171,7 +188,9 @@ package final class StoreWriter: Sendable {
     package func finish(base: (packs: ObjectAddress, pack: PackID)?) throws(DFSError) -> Finished {
         let used = usedPacks.withLock { $0 }
         var added = used
-        let content = finished.withLock { $0 } + adopted.withLock { a in a.used.sorted().map { a.packs[$0] } }
+        let relied = adopted.withLock { adopted in adopted.used.sorted().map { adopted.packs[$0] } }
+        try settle(relied)
+        let content = finished.withLock { $0 } + relied
         for table in content { added.insert(table.id) }
         if let base { added.insert(base.pack) }
         let set = try putHere(PackSet(base: base?.packs, added: added).encode())
