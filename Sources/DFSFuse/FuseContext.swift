@@ -7,6 +7,7 @@ import Synchronization
 /// What all requests of one mount share. Immutable but for `stateless`, which INIT sets before any other request.
 final class FuseContext: Sendable {
     let tree: VirtualTree
+    let transport: FuseTransport
     let log: @Sendable (String) -> Void
     let buffers = BufferPool()
     /// Who owns everything: the mounting user. (A job in a user namespace could not remove a name whose owner has
@@ -19,9 +20,11 @@ final class FuseContext: Sendable {
     private let isReady = Atomic<Bool>(false)
 
     init(
-        tree: VirtualTree, log: @escaping @Sendable (String) -> Void, whenReady: @escaping @Sendable () -> Void
+        tree: VirtualTree, transport: FuseTransport, log: @escaping @Sendable (String) -> Void,
+        whenReady: @escaping @Sendable () -> Void
     ) {
         self.tree = tree
+        self.transport = transport
         self.log = log
         self.whenReady = whenReady
     }

@@ -58,7 +58,8 @@ package final class FuseServer: Sendable {
         FuseLog.send(to: log)
         let path = mountpoint, readAhead = options.readAhead
         let context = FuseContext(
-            tree: tree, log: log, whenReady: { ReadAhead.raise(mountpoint: path, kibibytes: readAhead) })
+            tree: tree, transport: FuseTransport(wanted: []), log: log,
+            whenReady: { ReadAhead.raise(mountpoint: path, kibibytes: readAhead) })
         let retained = Unmanaged.passRetained(context)
         guard let session = Self.makeSession(retained.toOpaque()) else {
             retained.release()
@@ -71,9 +72,9 @@ package final class FuseServer: Sendable {
             let copy = try System.call("cannot duplicate a descriptor") {
                 fcntl(descriptor.raw, F_DUPFD_CLOEXEC, 0)
             }
-            guard fuse_session_mount(session, "/dev/fd/\(copy)") == 0 else {
+            do throws(DFSError) { try FuseTransport.attach(session, copy) } catch {
                 close(copy)
-                throw DFSError(.cannotServe, "libfuse does not take the mount")
+                throw error
             }
         } catch {
             fuse_session_destroy(session)

@@ -2,8 +2,9 @@
 #define DFS_CFUSE3_H
 // libfuse's low-level API. _FILE_OFFSET_BITS is left alone: defining it here makes clang's view of
 // `stat` differ from the Glibc module's.
-#define FUSE_USE_VERSION 312
+#define FUSE_USE_VERSION 314
 #include <fuse3/fuse_lowlevel.h>
+#include <sys/uio.h>
 
 #include <pthread.h>
 
