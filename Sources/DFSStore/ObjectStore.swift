@@ -11,11 +11,12 @@ import Synchronization
 /// Everything it returns was checked against its digest. Thread-safe; calls block.
 package final class ObjectStore: Sendable {
     /// The tables that the host's index must have for this store.
-    package static let indexTables = ChunkTable.tables
+    package static let indexTables = ChunkTable.tables + [VerifiedPacks.table]
 
     package let backend: any Backend
     package let description: StoreDescription
     let table: ChunkTable
+    let verified: VerifiedPacks
     private let opened = Mutex<OpenPacks>(OpenPacks())
 
     package var parameters: StoreParameters { description.parameters }
@@ -24,6 +25,7 @@ package final class ObjectStore: Sendable {
         self.backend = backend
         self.description = description
         table = ChunkTable(index: index)
+        verified = VerifiedPacks(index: index)
     }
 
     // MARK: Reading

@@ -18,7 +18,7 @@ package final class Repository: Sendable {
     package let ledger: Ledger
     package let index: Index
     /// This host's folder for the store.
-    private let cacheDirectory: String
+    package let cacheDirectory: String
     private let refreshing = Lock()
     private let learning: Learning
     /// Sets with their bases, so that a history of many versions is not walked for each of them.
@@ -28,7 +28,7 @@ package final class Repository: Sendable {
     package var id: StoreID { description.store }
 
     /// Changes when what this program keeps in the index changes its form.
-    private static let indexSchema = "5"
+    private static let indexSchema = "6"
     private static let tables = ObjectStore.indexTables + Learning.tables + [StatCache.table]
 
     private init(
@@ -124,7 +124,10 @@ package final class Repository: Sendable {
 
     /// Takes into the index what a finished append has made part of the store. The entry stands: a cache that cannot be
     /// written costs time later and is no failure.
-    package func remember(_ finished: StoreWriter.Finished) { try? objects.learn(tables: finished.tables) }
+    package func remember(_ finished: StoreWriter.Finished) {
+        try? objects.learn(tables: finished.tables)
+        objects.noteWritten(finished.written)
+    }
 
     /// The stat cache of a dataset or project whose latest content is `latest`, in `state`.
     package func statCache(scope: String, latest: RecordReference?, in state: LedgerState) throws(DFSError) -> StatCache
