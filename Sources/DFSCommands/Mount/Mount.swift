@@ -17,6 +17,9 @@ struct MountCommand: DFSCommand {
     @Argument(help: "An empty directory (default: /deepops where it may be mounted on, else ~/deepops).")
     var path: String?
 
+    @Option(help: "Mount this version alone on PATH, served by the kernel itself (needs root).")
+    var seal: String?
+
     @Option(help: "How files are served. auto chooses; this version serves stateless.")
     var serve: ServeChoice = .auto
 
@@ -29,6 +32,7 @@ struct MountCommand: DFSCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        if let seal { return try SealCommand(context: context, reference: seal, path: path).run() }
         let repository = try context.repository()
         let mountpoint = try context.mountpoint(path)
         let registry = try context.mountRegistry()
