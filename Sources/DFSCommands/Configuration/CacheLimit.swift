@@ -36,3 +36,22 @@ extension CommandContext {
         return CacheLimit.standard(free: UInt64(status.f_bavail) * UInt64(status.f_frsize))
     }
 }
+
+/// How long a sealed view stays mounted when the last run that used it has ended: the next one finds its pages cached.
+enum ViewLinger {
+    static let variable = "DFS_VIEW_LINGER"
+    static let standard = 300
+}
+
+extension CommandContext {
+    /// Seconds.
+    func viewLinger() throws(DFSError) -> Int {
+        guard let text = environment[ViewLinger.variable] else { return ViewLinger.standard }
+        guard let seconds = Int(text), (0...86400).contains(seconds) else {
+            throw DFSError(
+                .usage, "\(ViewLinger.variable)=\(text) is no number of seconds up to a day",
+                hint: "export \(ViewLinger.variable)=300")
+        }
+        return seconds
+    }
+}

@@ -41,6 +41,7 @@ enum HiddenCommands {
         },
         "__history": MakeHistory.run(arguments:),
         "__keep": Keeper.run(arguments:),
+        "__seal": BackgroundSealing.run(arguments:),
         "__serve": Serve.run(arguments:),
     ]
 }

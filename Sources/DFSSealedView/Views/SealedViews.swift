@@ -8,8 +8,8 @@ import Glibc
 /// The images of a store's versions on this host: made when they are first wanted, kept while somebody uses them and as long as
 /// the cache has room.
 ///
-/// `<cache>/views/<key>.erofs` is an image, `.json` what is known of it, `.lock` says who uses it; `<cache>/hot/packs` holds what
-/// had to be copied. All of it can be deleted at any time: what is mounted stays readable.
+/// `<cache>/views/<key>.erofs` is an image, `.json` what is known of it, `.lock` says who uses it, `.making` who makes it;
+/// `<cache>/hot/packs` holds what had to be copied. All of it can be deleted at any time: what is mounted stays readable.
 package final class SealedViews: Sendable {
     package struct Limits: Sendable {
         /// How many bytes may be copied into the cache for one view.
@@ -65,8 +65,11 @@ package final class SealedViews: Sendable {
     ) throws(DFSError) -> SealedView {
         try Files.makeDirectories(directory, mode: 0o700)
         let key = key(of: subject)
+        // Held shared by all who use the view, exclusively by whoever removes it.
         let lock = try ViewLock(directory: directory, key: key)
-        try lock.take(.exclusive)
+        try lock.take(.shared)
+        let making = try ViewLock(path: directory + "/\(key).making")
+        try making.take(.exclusive)
         let manifest: ViewManifest
         if let known = try self.manifest(key, limits, progress) {
             manifest = known
@@ -74,7 +77,6 @@ package final class SealedViews: Sendable {
         } else {
             manifest = try build(subject, key, limits, progress)
         }
-        try lock.take(.shared)
         return SealedView(views: self, key: key, manifest: manifest, lock: lock)
     }
 
@@ -128,7 +130,7 @@ package final class SealedViews: Sendable {
         try repository.objects.verify(pending, threads: threads, bytes: progress.checkedBytes)
     }
 
-    static func tooMuch(_ cause: String) -> DFSError {
+    private static func tooMuch(_ cause: String) -> DFSError {
         DFSError(.refused, "sealing would take too long", cause: cause, hint: "dfs warm", errno: EFBIG)
     }
 
@@ -236,4 +238,9 @@ package final class SealedView: Sendable {
             }
         }
     }
+}
+
+extension DFSError {
+    /// Whether an image was not made because of `SealedViews.Limits`: with others it would be.
+    package var isTooMuch: Bool { code == .refused && (errno == EFBIG || errno == ENOSPC) }
 }

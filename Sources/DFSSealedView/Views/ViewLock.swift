@@ -2,8 +2,7 @@ import DFSModel
 import DFSSystem
 import Glibc
 
-/// Says that somebody makes an image (exclusive) or uses it (shared), to other processes too: flock(2) of
-/// `<key>.lock`, which ends with the process.
+/// Says to other processes that this one uses an image, or makes or removes it: flock(2), which ends with the process.
 package final class ViewLock: Sendable {
     package enum Mode: Sendable { case shared, exclusive }
 
