@@ -16,7 +16,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import benchmark
 import measuring

@@ -23,7 +23,7 @@ class Failed(Exception):
 class Workplace:
     """The scratch directory, the programs, and the figures so far."""
 
-    usual_rounds, peak = 3, 0
+    usual_rounds, peak, part = 3, 0, "start"
 
     def __init__(self, options, scratch):
         self.options, self.scratch, self.quick = options, scratch, options.quick
@@ -99,7 +99,8 @@ class Workplace:
 
     def figure(self, name, value, floor="", met=None, **more):
         verdict = "printed" if met is None else "met" if met else "short"
-        self.figures.append({"figure": name, "value": value, "floor": floor, "verdict": verdict, **more})
+        self.figures.append({"figure": name, "value": value, "floor": floor, "verdict": verdict, "part": self.part,
+                             **more})
         user = f" [{more['user']}]" if "user" in more else ""
         print(f"  {name}{user}: {value}" + (f" ({floor}: {verdict})" if floor else ""), file=sys.stderr, flush=True)
 
@@ -205,6 +206,12 @@ def options(parts, text, rounds, add=lambda parser: None):
     return chosen
 
 
+def keep(chosen, host, bench):
+    if chosen.json:
+        chosen.json.write_text(json.dumps({"machine": host, "quick": chosen.quick, "figures": bench.figures},
+                                          ensure_ascii=False, indent=1) + "\n")
+
+
 def main(kind, parts, text, need, add=lambda parser: None):
     """Measures PARTS of KIND, a Workplace, with NEED bytes of scratch. Gives the exit status."""
     chosen = options(parts, text, kind.usual_rounds, add)
@@ -221,23 +228,23 @@ def main(kind, parts, text, need, add=lambda parser: None):
         bench = kind(chosen, scratch)
         host = machine(scratch, bench.rounds)
         host["load at start"] = f"{os.getloadavg()[0]:.1f}"
-        for part in parts:
-            if part in chosen.only:
-                print(f"{part} …", file=sys.stderr, flush=True)
-                try:
-                    getattr(bench, f"part_{part}")()
-                except Failed as error:
-                    failed = True
-                    print(f"error: {part}: {error}", file=sys.stderr)
-                    bench.figures.append({"figure": part, "value": "not measured", "floor": "", "verdict": "failed"})
+        for part in (part for part in parts if part in chosen.only):
+            print(f"{part} …", file=sys.stderr, flush=True)
+            bench.part = part
+            try:
+                getattr(bench, f"part_{part}")()
+            except Failed as error:
+                failed = True
+                print(f"error: {part}: {error}", file=sys.stderr)
+                bench.figures.append({"figure": part, "value": "not measured", "floor": "", "verdict": "failed",
+                                      "part": part})
+            keep(chosen, host, bench)  # hours may follow
         failed |= bench.finish()
+        keep(chosen, host, bench)
         print("  ".join(f"{key}: {value}" for key, value in host.items()))
         if chosen.quick:
             print("--quick: sizes too small to prove anything")
         bench.print_table()
-        if chosen.json:
-            chosen.json.write_text(json.dumps({"machine": host, "quick": chosen.quick, "figures": bench.figures},
-                                              ensure_ascii=False, indent=1) + "\n")
     except Failed as error:
         failed = True
         print(f"error: {error}", file=sys.stderr)
