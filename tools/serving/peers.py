@@ -95,7 +95,8 @@ class Squashfuse(Peer):
     name, needs = "squashfuse", ("squashfuse", "mksquashfs")
 
     def store(self):
-        self.run("mksquashfs", self.source, self.folder / "image", "-quiet", "-comp", "zstd", "-Xcompression-level", "1")
+        self.run("mksquashfs", self.source, self.folder / "image", "-quiet", "-comp", "zstd",
+                 "-Xcompression-level", "1")
 
     def begin(self):
         self.run("squashfuse", self.folder / "image", self.point)
