@@ -181,6 +181,16 @@ def machine(scratch, rounds):
             "kernel": platform.release(), "file system": file_system(scratch), "rounds": rounds}
 
 
+def ticks():
+    return [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+
+
+def stolen(before):
+    """The part of all processors' time since BEFORE that the host of this virtual machine gave to others."""
+    passed = [now - then for now, then in zip(ticks(), before)]
+    return passed[7] / max(1, sum(passed))
+
+
 def mounts_below(folder):
     """The mountpoints below FOLDER, deepest first. Nothing is asked of what is mounted there."""
     points = []
@@ -225,9 +235,10 @@ def main(kind, parts, text, need, add=lambda parser: None):
         need = 2e9 if chosen.quick else need
         if shutil.disk_usage(scratch).free < need:
             raise Failed(f"{scratch} has less than {need / 1e9:.0f} GB free; name another place with --scratch")
+        load = os.getloadavg()[0]
         bench = kind(chosen, scratch)
         host = machine(scratch, bench.rounds)
-        host["load at start"] = f"{os.getloadavg()[0]:.1f}"
+        host["load at start"], before = f"{load:.1f}", ticks()
         for part in (part for part in parts if part in chosen.only):
             print(f"{part} …", file=sys.stderr, flush=True)
             bench.part = part
@@ -240,6 +251,7 @@ def main(kind, parts, text, need, add=lambda parser: None):
                                       "part": part})
             keep(chosen, host, bench)  # hours may follow
         failed |= bench.finish()
+        host["taken by other machines"] = f"{100 * stolen(before):.1f} %"
         keep(chosen, host, bench)
         print("  ".join(f"{key}: {value}" for key, value in host.items()))
         if chosen.quick:
