@@ -107,6 +107,10 @@ class Serving(Workplace):
                         view.unmount()
             self.remove(store)
 
+    def tidy(self):
+        for account in self.accounts:
+            account.abandon()
+
     def close(self):
         for account in self.accounts:
             account.close()
@@ -530,7 +534,7 @@ class Serving(Workplace):
             self.sealing(account)
 
     def shuffled_stat(self, account, views, count):
-        """The status of each file, by no program that does something else besides, in an order that no walk prepares."""
+        """The status of each file, by a program that does nothing else, in an order that no walk prepares."""
         def look(view, number):
             words = [self.order(view.source, number), 1]
             return self.sample(view, lambda: self.read(view, view.root, "stat", *words))

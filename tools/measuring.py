@@ -50,6 +50,9 @@ class Workplace:
         """Adds the figures that all parts share; gives whether something could not be measured."""
         return False
 
+    def tidy(self):
+        """Ends what a part that failed has left."""
+
     def close(self):
         """Ends what would outlive the benchmark."""
 
@@ -244,9 +247,10 @@ def main(kind, parts, text, need, add=lambda parser: None):
             bench.part = part
             try:
                 getattr(bench, f"part_{part}")()
-            except Failed as error:
+            except (Failed, OSError) as error:
                 failed = True
                 print(f"error: {part}: {error}", file=sys.stderr)
+                bench.tidy()
                 bench.figures.append({"figure": part, "value": "not measured", "floor": "", "verdict": "failed",
                                       "part": part})
             keep(chosen, host, bench)  # hours may follow

@@ -24,7 +24,7 @@ class Account:
         self.bench, self.name, self.owner = bench, name, owner
         self.folder = bench.scratch / name
         self.folder.mkdir(mode=0o755)
-        self.environment = dict(bench.environment, **homes(self.folder))
+        self.environment = dict(bench.environment, TMPDIR=str(self.folder / "run"), **homes(self.folder))
         # What stands before each command: a control group, and what makes it this user's.
         self.group, self.prefix = [], []
         self.mounted, self.missing = {}, set()
@@ -61,9 +61,15 @@ class Account:
         for view in list(self.mounted.values()):
             view.unmount()
 
+    def abandon(self):
+        """As unmount_all, whatever state things are in."""
+        self.group = []
+        while self.mounted:
+            with contextlib.suppress(Failed):
+                self.unmount_all()
+
     def close(self):
-        with contextlib.suppress(Failed):
-            self.unmount_all()
+        self.abandon()
 
 
 class Root(Account):
