@@ -3,11 +3,8 @@ import DFSFuse
 import DFSHistory
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
-
-enum ServeChoice: String, ExpressibleByArgument, CaseIterable {
-    case auto, stateless
-}
 
 /// `dfs mount [PATH]`: the whole store as a directory. Returns once it serves.
 struct MountCommand: DFSCommand {
@@ -17,7 +14,7 @@ struct MountCommand: DFSCommand {
     @Argument(help: "An empty directory (default: /deepops where it may be mounted on, else ~/deepops).")
     var path: String?
 
-    @Option(help: "How files are served. auto chooses; this version serves stateless.")
+    @Option(help: "How files are served; auto chooses, and `dfs mounts` says why.")
     var serve: ServeChoice = .auto
 
     @Flag(help: "Serve in this process and stay.")
@@ -36,6 +33,8 @@ struct MountCommand: DFSCommand {
         var request = ServeRequest(
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
+        request.serve = serve
+        request.hotLimit = try context.hotLimit()
         request.registry = registry.directory
         if foreground {
             let output = context.output
@@ -44,7 +43,9 @@ struct MountCommand: DFSCommand {
         }
         request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
         let server = try ServerProcess.start(request).waitUntilServing()
-        try context.output.report(MountReport(mountpoint: mountpoint, store: repository.root, pid: server.child.pid))
+        try context.output.report(
+            MountReport(
+                mountpoint: mountpoint, store: repository.root, pid: server.child.pid, serving: server.serving))
         return .done
     }
 
@@ -65,13 +66,27 @@ private struct MountReport: Report {
     let mountpoint: String
     let store: String
     let pid: Int32
+    let serving: Serving?
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(mountpoint), "store": .string(store), "pid": .integer(Int64(pid)),
-            "serve": "stateless",
+            "serve": serving.map { .string($0.mode.rawValue) } ?? .null,
+            "why": serving.map { .string($0.why) } ?? .null,
         ]
     }
 
     func print(to output: Output) throws(DFSError) { try output.line(mountpoint) }
+}
+
+extension CommandContext {
+    /// What `DFS_CACHE_LIMIT` says, as `20G`; `nil` where it says nothing.
+    func hotLimit() throws(DFSError) -> UInt64? {
+        guard let text = environment["DFS_CACHE_LIMIT"] else { return nil }
+        do throws(DFSError) { return try ByteCount.parse(text).value } catch {
+            throw DFSError(
+                .usage, "DFS_CACHE_LIMIT is not a size: \(text)", cause: error.cause,
+                hint: "export DFS_CACHE_LIMIT=20G")
+        }
+    }
 }
