@@ -2,6 +2,7 @@ import DFSChunking
 import DFSModel
 import DFSRemote
 import DFSSystem
+import Synchronization
 
 /// Reading chunks to where they are wanted, without arrays in between.
 extension ObjectStore {
@@ -56,13 +57,15 @@ extension ObjectStore {
         switch item.codec {
         case .raw: try open(pack).read(into: target, at: item.offset)
         case .zstd:
-            let stored = try stored(item, of: pack)
-            try withBytes(of: stored) { (frame) throws(DFSError) in
-                do throws(DFSError) {
-                    try Zstd.check(frame, length: target.count)
-                    try Zstd.decompress(frame, into: target)
-                } catch { throw damaged(item, pack, error.cause ?? error.what) }
-            }
+            // Memory that is used again: fresh memory of this size would be mapped, cleared and unmapped each time.
+            let buffer = scratch.take(Int(item.storedLength))
+            defer { scratch.give(buffer) }
+            let stored = UnsafeMutableRawBufferPointer(rebasing: buffer.raw[..<Int(item.storedLength)])
+            try open(pack).read(into: stored, at: item.offset)
+            do throws(DFSError) {
+                try Zstd.check(UnsafeRawBufferPointer(stored), length: target.count)
+                try Zstd.decompress(UnsafeRawBufferPointer(stored), into: target)
+            } catch { throw damaged(item, pack, error.cause ?? error.what) }
         }
         #if DEBUG || DFS_DEFECTS
             if Defect.skipHash.isPlanted { return }
@@ -75,5 +78,21 @@ extension ObjectStore {
     /// Whether reading a chunk means decompressing it; `nil` when this host does not know where it lies.
     package func isCompressed(_ id: ChunkID) throws(DFSError) -> Bool? {
         try table.place(of: id.digest).map { $0.item.codec == .zstd }
+    }
+}
+
+/// Buffers of up to a megabyte, used again. At most eight are kept.
+final class ScratchBuffers: Sendable {
+    private static let size = 1 << 20
+    private let free = Mutex<[Buffer]>([])
+
+    func take(_ count: Int) -> Buffer {
+        guard count <= Self.size else { return Buffer(count: count) }
+        return free.withLock { $0.popLast() } ?? Buffer(count: Self.size)
+    }
+
+    func give(_ buffer: Buffer) {
+        guard buffer.raw.count == Self.size else { return }
+        free.withLock { if $0.count < 8 { $0.append(buffer) } }
     }
 }

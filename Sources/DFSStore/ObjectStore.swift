@@ -17,6 +17,7 @@ package final class ObjectStore: Sendable {
     package let description: StoreDescription
     let table: ChunkTable
     let verified: VerifiedPacks
+    let scratch = ScratchBuffers()
     private let opened = Mutex<OpenPacks>(OpenPacks())
 
     package var parameters: StoreParameters { description.parameters }

@@ -31,11 +31,17 @@ struct ServingFacts: Sendable {
         guard files > 0 else { return stateless("there are no files yet") }
         let mean = "the latest versions' files have \(ByteCount(bytes / files)) on average"
         guard bytes / files >= Self.largeMean else { return stateless("\(mean): opens must cost nothing") }
-        guard isPrivileged else { return stateless("\(mean), but passthrough needs CAP_SYS_ADMIN") }
-        guard kernel >= Self.passthroughKernel else {
-            return stateless("\(mean), but passthrough needs Linux \(Self.passthroughKernel), this is \(kernel)")
-        }
+        if let obstacle = passthroughObstacle { return stateless("\(mean), but \(obstacle)") }
         return Serving(mode: .passthrough, why: "\(mean): the kernel reads them itself", isAutomatic: true)
+    }
+
+    /// Why the kernel would not read files by itself; `nil` when it would.
+    var passthroughObstacle: String? {
+        if !isPrivileged { return "passthrough needs CAP_SYS_ADMIN" }
+        if kernel < Self.passthroughKernel {
+            return "passthrough needs Linux \(Self.passthroughKernel), this is \(kernel)"
+        }
+        return nil
     }
 
     init(isPrivileged: Bool, kernel: KernelVersion, files: UInt64, bytes: UInt64) {

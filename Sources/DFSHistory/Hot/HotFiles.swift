@@ -78,6 +78,9 @@ package final class HotFiles: Sendable {
         return Hold(file, path, content, self)
     }
 
+    /// Keeps a copy, there or still to be made, as long as this value lives.
+    package func pin(_ content: ContentDigest) { inUse.withLock { $0[content, default: 0] += 1 } }
+
     private static func isOurs(_ status: FileStatus, size: UInt64) -> Bool {
         status.kind == .file && status.uid == geteuid() && status.mode == 0o400 && status.size == size
     }

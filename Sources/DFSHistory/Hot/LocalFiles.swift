@@ -96,13 +96,13 @@ package final class LocalFiles: Sendable {
         note(file) { $0.bytes += UInt64(count) }
     }
 
-    /// A file is worth a copy when it is opened for the second time, or when more than its size was read: what is read once
-    /// then lies in the kernel's cache, and decompressing it twice at once would only slow its reader.
+    /// A file is worth a copy when it is opened for the second time, or when as much as its size was read: earlier, it would be
+    /// decompressed twice at once, which only slows its reader.
     private func note(_ file: TreeEntry, _ change: (inout Use) -> Void) {
         var use = uses[file.content] ?? Use()
         change(&use)
         uses.insert(use, for: file.content, cost: 1)
-        guard use.opens >= 2 || use.bytes > file.size else { return }
+        guard use.opens >= 2 || use.bytes >= file.size else { return }
         if let known = packs[file.content], known != nil { return }
         work.add(.copy(file.content)) { [self] in
             attempt { () throws(DFSError) in

@@ -10,56 +10,95 @@ import Synchronization
 final class ReadAhead: Sendable {
     /// How far ahead of the last request, and by how much requests may be out of order.
     private static let window: UInt64 = 4 << 20
+    private static let capacity = 64
+    /// Nanoseconds after which a reader is taken to have stopped.
+    private static let patience: UInt64 = 2_000_000_000
 
     private struct Stream: Sendable {
         var next: UInt64
         /// Up to where chunks were asked for.
         var scheduled: UInt64
+        var seen: UInt64
     }
 
-    private let cache: ChunkCache
-    private let streams = BoundedCache<ContentDigest, Stream>(limit: 128)
+    private let streams = Mutex<[ContentDigest: Stream]>([:])
+    /// What all streams together may be ahead, so that no chunk goes before it was used.
+    private let budget: UInt64
     private let queue: ChunkQueue
 
-    init(cache: ChunkCache) {
-        self.cache = cache
+    init(cache: ChunkCache, budget: Int) {
+        self.budget = UInt64(budget)
         queue = ChunkQueue(threads: min(4, Workers.processorCount)) { cache.loadAhead($0) }
     }
 
     deinit { queue.close() }
 
-    /// `count` bytes at `offset` of a compressed file were asked for.
-    func note(_ file: ContentDigest, _ recipe: Recipe, at offset: UInt64, count: Int) {
-        let end = offset + UInt64(count)
-        guard var stream = streams[file], offset <= stream.next + Self.window, end + Self.window >= stream.next else {
-            // A first look, or a jump: the next request shows whether it goes on from here.
-            streams.insert(Stream(next: end, scheduled: end), for: file, cost: 1)
-            return
-        }
-        stream.next = max(stream.next, end)
-        let from = max(stream.scheduled, stream.next), to = min(stream.next + Self.window, recipe.size)
-        // In portions, so that the threads are not woken for each chunk.
-        if to > from, to - from >= Self.window / 4 || to == recipe.size {
-            var i = recipe.index(at: from)
-            var ids = [ChunkID]()
-            while i < recipe.chunks.count, recipe.starts[i] < to {
-                ids.append(recipe.chunks[i].id)
-                i += 1
+    /// A compressed file is read up to `end`: from now on its readers are followed.
+    func follow(_ file: ContentDigest, upTo end: UInt64) {
+        let now = Clock.monotonic()
+        streams.withLock { streams in
+            guard streams[file] == nil else { return }
+            if streams.count >= Self.capacity, let oldest = streams.min(by: { $0.value.seen < $1.value.seen })?.key {
+                streams[oldest] = nil
             }
-            queue.add(ids)
-            stream.scheduled = to
+            streams[file] = Stream(next: end, scheduled: end, seen: now)
         }
-        streams.insert(stream, for: file, cost: 1)
+    }
+
+    /// `count` bytes at `offset` are about to be read.
+    func note(_ file: ContentDigest, _ recipe: Recipe, at offset: UInt64, count: Int) {
+        let end = offset + UInt64(count), now = Clock.monotonic()
+        let wanted: Range<UInt64>? = streams.withLock { streams in
+            guard var stream = streams[file] else { return nil }
+            defer { streams[file] = stream }
+            stream.seen = now
+            guard offset <= stream.next + Self.window, end + Self.window >= stream.next else {
+                // A jump: the next request shows whether it goes on from there.
+                (stream.next, stream.scheduled) = (end, end)
+                return nil
+            }
+            stream.next = max(stream.next, end)
+            let others = streams.reduce(0) { sum, other in
+                other.key == file || now &- other.value.seen > Self.patience
+                    ? sum : sum + (other.value.scheduled - min(other.value.scheduled, other.value.next))
+            }
+            let room = min(Self.window, budget - min(budget, others))
+            let from = max(stream.scheduled, stream.next), to = min(stream.next + room, recipe.size)
+            // In portions, so that the threads are not woken for each chunk.
+            guard to > from, to - from >= Self.window / 4 || to == recipe.size else { return nil }
+            stream.scheduled = to
+            return from..<to
+        }
+        guard let wanted else { return }
+        var i = recipe.index(at: wanted.lowerBound)
+        // The chunk that it begins in is somebody's already.
+        if recipe.starts[i] < wanted.lowerBound { i += 1 }
+        var items = [ChunkQueue.Item]()
+        while i < recipe.chunks.count, recipe.starts[i] < wanted.upperBound {
+            let start = recipe.starts[i]
+            items.append(
+                ChunkQueue.Item(id: recipe.chunks[i].id) { [self] in
+                    // Who has come so far meanwhile reads it himself.
+                    streams.withLock { ($0[file]?.next ?? .max) <= start }
+                })
+            i += 1
+        }
+        queue.add(items)
     }
 }
 
 /// Chunks to be read by threads that wait for them. More than `capacity` waiting ones are passed over.
 private final class ChunkQueue: @unchecked Sendable {
+    struct Item: Sendable {
+        var id: ChunkID
+        var isWanted: @Sendable () -> Bool
+    }
+
     private static let capacity = 512
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     // Used under `mutex` only.
-    private var waiting = [ChunkID]()
+    private var waiting = [Item]()
     private var started = 0
     private var isClosed = false
 
@@ -86,9 +125,9 @@ private final class ChunkQueue: @unchecked Sendable {
         return body()
     }
 
-    func add(_ ids: [ChunkID]) {
+    func add(_ items: [Item]) {
         let missing = locked {
-            waiting.append(contentsOf: ids.prefix(Self.capacity - min(Self.capacity, waiting.count)))
+            waiting.append(contentsOf: items.prefix(Self.capacity - min(Self.capacity, waiting.count)))
             pthread_cond_broadcast(changed)
             defer { started = threads }
             return threads - started
@@ -106,10 +145,10 @@ private final class ChunkQueue: @unchecked Sendable {
     }
 
     private func work() {
-        while let id = next() { body(id) }
+        while let item = next() { if item.isWanted() { body(item.id) } }
     }
 
-    private func next() -> ChunkID? {
+    private func next() -> Item? {
         locked {
             while waiting.isEmpty, !isClosed { pthread_cond_wait(changed, mutex) }
             return isClosed ? nil : waiting.removeFirst()

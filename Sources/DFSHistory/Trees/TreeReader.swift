@@ -18,7 +18,7 @@ package final class TreeReader: Sendable {
         nodes = BoundedCache(limit: cacheBytes * 3 / 8)
         recipes = BoundedCache(limit: cacheBytes / 8)
         chunks = ChunkCache(store: store, limit: cacheBytes / 2, counters: counters)
-        ahead = ReadAhead(cache: chunks)
+        ahead = ReadAhead(cache: chunks, budget: cacheBytes / 6)
     }
 
     package func node(_ address: ObjectAddress) throws(DFSError) -> TreeNode {
@@ -173,6 +173,7 @@ package final class TreeReader: Sendable {
             return count
         }
         let recipe = try recipe(address, of: file)
+        ahead.note(file.content, recipe, at: offset, count: count)
         var done = 0, i = recipe.index(at: offset), isCompressed = false
         while done < count {
             let rest = UnsafeMutableRawBufferPointer(rebasing: target[done...])
@@ -186,7 +187,6 @@ package final class TreeReader: Sendable {
                 i += 1
             } else if let bytes = chunks.kept(chunk.id) {
                 try copy(bytes, from: 0, count: Int(chunk.length), to: rest, file)
-                isCompressed = true
                 done += Int(chunk.length)
                 i += 1
             } else {
@@ -198,7 +198,7 @@ package final class TreeReader: Sendable {
                 i += run.chunks
             }
         }
-        if isCompressed { ahead.note(file.content, recipe, at: offset, count: count) }
+        if isCompressed { ahead.follow(file.content, upTo: offset + UInt64(count)) }
         return count
     }
 
