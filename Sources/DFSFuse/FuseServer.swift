@@ -57,8 +57,10 @@ package final class FuseServer: Sendable {
         cfuse3_prepare_wake()
         FuseLog.send(to: log)
         let path = mountpoint, readAhead = options.readAhead
+        tree.statistics.serving = options.serving
         let context = FuseContext(
-            tree: tree, transport: FuseTransport(wanted: []), log: log,
+            tree: tree,
+            transport: FuseTransport(wanted: options.serving.mode == .passthrough ? .passthrough : []), log: log,
             whenReady: { ReadAhead.raise(mountpoint: path, kibibytes: readAhead) })
         let retained = Unmanaged.passRetained(context)
         guard let session = Self.makeSession(retained.toOpaque()) else {
@@ -72,6 +74,7 @@ package final class FuseServer: Sendable {
             let copy = try System.call("cannot duplicate a descriptor") {
                 fcntl(descriptor.raw, F_DUPFD_CLOEXEC, 0)
             }
+            context.connection.raw.store(copy, ordering: .relaxed)
             do throws(DFSError) { try FuseTransport.attach(session, copy) } catch {
                 close(copy)
                 throw error

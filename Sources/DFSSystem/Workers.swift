@@ -23,6 +23,13 @@ package enum Workers {
         }
     }
 
+    /// Starts a thread that nobody waits for; `false` when the system has none to give.
+    package static func detach(_ body: @escaping @Sendable () -> Void) -> Bool {
+        guard let thread = Thread.start(body) else { return false }
+        pthread_detach(thread)
+        return true
+    }
+
     private enum Thread {
         private final class Box: Sendable {
             let body: @Sendable () -> Void

@@ -3,11 +3,8 @@ import DFSFuse
 import DFSHistory
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
-
-enum ServeChoice: String, ExpressibleByArgument, CaseIterable {
-    case auto, stateless
-}
 
 /// `dfs mount [PATH]`: the whole store as a directory. Returns once it serves.
 struct MountCommand: DFSCommand {
@@ -20,7 +17,7 @@ struct MountCommand: DFSCommand {
     @Option(help: "Mount this version alone on PATH, served by the kernel itself (needs root).")
     var seal: String?
 
-    @Option(help: "How files are served. auto chooses; this version serves stateless.")
+    @Option(help: "How files are served; auto chooses, and `dfs mounts` says why.")
     var serve: ServeChoice = .auto
 
     @Flag(help: "Serve in this process and stay.")
@@ -40,6 +37,8 @@ struct MountCommand: DFSCommand {
         var request = ServeRequest(
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
+        request.serve = serve
+        request.hotLimit = try context.cacheLimit()
         request.registry = registry.directory
         if foreground {
             let output = context.output
@@ -48,7 +47,9 @@ struct MountCommand: DFSCommand {
         }
         request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
         let server = try ServerProcess.start(request).waitUntilServing()
-        try context.output.report(MountReport(mountpoint: mountpoint, store: repository.root, pid: server.child.pid))
+        try context.output.report(
+            MountReport(
+                mountpoint: mountpoint, store: repository.root, pid: server.child.pid, serving: server.serving))
         return .done
     }
 
@@ -69,11 +70,13 @@ private struct MountReport: Report {
     let mountpoint: String
     let store: String
     let pid: Int32
+    let serving: Serving?
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(mountpoint), "store": .string(store), "pid": .integer(Int64(pid)),
-            "serve": "stateless",
+            "serve": serving.map { .string($0.mode.rawValue) } ?? .null,
+            "why": serving.map { .string($0.why) } ?? .null,
         ]
     }
 

@@ -65,7 +65,7 @@ struct Mounts: DFSCommand {
 private struct MountRow: Row {
     static let schema = "dfs.mounts/1"
     static let columns = [
-        Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("STATE"),
+        Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("STATE"), Column("WHY"),
     ]
 
     let record: MountRegistry.Record
@@ -73,21 +73,21 @@ private struct MountRow: Row {
     let age: Int64
     let requests: JSONValue?
 
+    /// What the mount says itself, if it serves.
+    private var serve: String { requests?["serve"]?.string ?? record.serve }
+    private var why: String { requests?["why"]?.string ?? record.why }
+
     var cells: [Cell] {
         [
-            .text(record.mountpoint), .text(record.store), .text(record.serve),
+            .text(record.mountpoint), .text(record.store), .text(serve),
             .text(record.isSealed ? "-" : "\(record.server.pid)"),
-            .text(state, state == "serving" ? .plain : .bad),
+            .text(state, state == "serving" ? .plain : .bad), .text(why),
         ]
-    }
-
-    private var why: String {
-        record.isSealed ? "asked for: one version, served by the kernel" : "the one way this version has"
     }
 
     var json: [String: JSONValue] {
         [
-            "mountpoint": .string(record.mountpoint), "store": .string(record.store), "serve": .string(record.serve),
+            "mountpoint": .string(record.mountpoint), "store": .string(record.store), "serve": .string(serve),
             "why": .string(why), "pid": record.isSealed ? .null : .integer(Int64(record.server.pid)),
             "state": .string(state), "started": .string(record.started.description), "seconds": .integer(age),
             "log": record.log.map { .string($0) } ?? .null, "stats": requests ?? .null,

@@ -41,8 +41,8 @@ enum Serve {
         keep(lease)
         watch(signals, server)
         let registry = request.registry.map { MountRegistry(directory: $0) }
-        try? registry?.add(request)
-        answer(request.answer, nil)
+        try? registry?.add(request, server.options.serving)
+        answer(request.answer, nil, server.options.serving)
         told("serving \(request.store) on \(server.mountpoint)")
         server.serve()
         lease?.end()
@@ -59,8 +59,10 @@ enum Serve {
         let repository = try Repository.open(
             at: request.store, cacheRoot: request.cacheRoot, cacheBytes: cacheBytes)
         let state = try repository.state()
+        let serving = ServingFacts(state).serving(request.serve)
+        let local = serving.mode == .passthrough ? localFiles(repository, request, told) : nil
         let tree = VirtualTree(
-            history: RepositoryHistory(repository), content: RepositoryContent(repository),
+            history: RepositoryHistory(repository), content: RepositoryContent(repository, local: local),
             options: VirtualTree.Options(
                 version: Root.version, rootMode: request.allowOther ? try rootMode(request.store) : 0o555,
                 capacityPath: request.store))
@@ -68,10 +70,18 @@ enum Serve {
             tree: tree,
             options: MountOptions(
                 mountpoint: request.mountpoint, fsname: "dfs:" + request.store, allowOther: request.allowOther,
-                threads: request.threads), log: told)
+                threads: request.threads, serving: serving), log: told)
         try server.mount()
         // What is shown from now on stays readable when it is removed.
         return (server, Lease.take(repository.backend, sequence: state.head.sequence, host: hostName()))
+    }
+
+    /// Where the kernel may read files by itself.
+    private static func localFiles(
+        _ repository: Repository, _ request: ServeRequest, _ told: @escaping @Sendable (String) -> Void
+    ) -> LocalFiles {
+        let hot = HotFiles(directory: repository.cacheDirectory, reader: repository.reader, limit: request.hotLimit)
+        return LocalFiles(reader: repository.reader, hot: hot, told: told)
     }
 
     static func hostName() -> String {
@@ -118,10 +128,11 @@ enum Serve {
         }
     }
 
-    private static func answer(_ descriptor: Int32, _ error: DFSError?) {
+    private static func answer(_ descriptor: Int32, _ error: DFSError?, _ serving: Serving? = nil) {
         guard descriptor >= 0 else { return }
         let fd = OwnedDescriptor(adopting: descriptor)
         var members = [String: JSONValue]()
+        if let serving { members = ["serve": .string(serving.mode.rawValue), "why": .string(serving.why)] }
         if let error {
             members["code"] = .string(error.code.rawValue)
             members["what"] = .string(error.what)

@@ -7,6 +7,9 @@ struct ServeRequest: Sendable {
     var mountpoint: String
     var allowOther = false
     var threads = 8
+    var serve = ServeChoice.stateless
+    /// The most bytes that hot files may take; `nil`: as is usual.
+    var hotLimit: UInt64?
     /// Ends, and unmounts, when the process that started it dies.
     var endsWithParent = false
     var parent: Int32 = 0
@@ -21,8 +24,9 @@ struct ServeRequest: Sendable {
             "store": .string(store), "cacheRoot": .string(cacheRoot), "mountpoint": .string(mountpoint),
             "allowOther": .bool(allowOther), "threads": .integer(Int64(threads)),
             "endsWithParent": .bool(endsWithParent), "parent": .integer(Int64(parent)),
-            "answer": .integer(Int64(answer)),
+            "answer": .integer(Int64(answer)), "serve": .string(serve.rawValue),
         ]
+        if let hotLimit { members["hotLimit"] = .integer(Int64(clamping: hotLimit)) }
         if let registry { members["registry"] = .string(registry) }
         if let log { members["log"] = .string(log) }
         return .object(members)
@@ -44,6 +48,8 @@ struct ServeRequest: Sendable {
         endsWithParent = json["endsWithParent"]?.bool ?? false
         parent = Int32(json["parent"]?.integer ?? 0)
         answer = Int32(json["answer"]?.integer ?? -1)
+        serve = json["serve"]?.string.flatMap { ServeChoice(rawValue: $0) } ?? .stateless
+        hotLimit = json["hotLimit"]?.integer.flatMap { UInt64(exactly: $0) }
         registry = json["registry"]?.string
         log = json["log"]?.string
     }

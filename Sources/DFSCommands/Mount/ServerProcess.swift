@@ -2,12 +2,15 @@ import CLinux
 import DFSFuse
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
 
 /// A serving process that this one started.
 struct ServerProcess {
     let child: ChildProcess
     let mountpoint: String
+    /// As it was chosen; `nil` of one whose start was not waited for.
+    var serving: Serving?
 
     static let executable = "/proc/self/exe"
 
@@ -24,7 +27,12 @@ struct ServerProcess {
                 throw DFSError(
                     .cannotServe, "the server of \(mountpoint) ended without a word", hint: "dfs mount --foreground")
             }
-            guard let what = json["what"]?.string else { return ServerProcess(child: child, mountpoint: mountpoint) }
+            guard let what = json["what"]?.string else {
+                let serving = json["serve"]?.string.flatMap { ServeMode(rawValue: $0) }.map { mode in
+                    Serving(mode: mode, why: json["why"]?.string ?? "")
+                }
+                return ServerProcess(child: child, mountpoint: mountpoint, serving: serving)
+            }
             _ = child.wait(milliseconds: 1000)
             throw DFSError(
                 json["code"]?.string.flatMap { DFSError.Code(rawValue: $0) } ?? .cannotServe, what,
