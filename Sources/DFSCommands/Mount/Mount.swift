@@ -43,8 +43,10 @@ struct MountCommand: DFSCommand {
             return .done
         }
         request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
-        let server = try ServerProcess.start(request).waitUntilServing()
-        try context.output.report(MountReport(mountpoint: mountpoint, store: repository.root, pid: server.child.pid))
+        let server = try ServerProcess.start(request, supervised: true).waitUntilServing()
+        try context.output.report(
+            MountReport(
+                mountpoint: mountpoint, store: repository.root, pid: server.server, supervisor: server.child.pid))
         return .done
     }
 
@@ -65,11 +67,12 @@ private struct MountReport: Report {
     let mountpoint: String
     let store: String
     let pid: Int32
+    let supervisor: Int32
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(mountpoint), "store": .string(store), "pid": .integer(Int64(pid)),
-            "serve": "stateless",
+            "supervisor": .integer(Int64(supervisor)), "serve": "stateless",
         ]
     }
 

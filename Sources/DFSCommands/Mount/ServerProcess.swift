@@ -8,6 +8,8 @@ import Glibc
 struct ServerProcess {
     let child: ChildProcess
     let mountpoint: String
+    /// The process that serves, which may be a child of the child.
+    let server: Int32
 
     static let executable = "/proc/self/exe"
 
@@ -24,7 +26,10 @@ struct ServerProcess {
                 throw DFSError(
                     .cannotServe, "the server of \(mountpoint) ended without a word", hint: "dfs mount --foreground")
             }
-            guard let what = json["what"]?.string else { return ServerProcess(child: child, mountpoint: mountpoint) }
+            guard let what = json["what"]?.string else {
+                let server = json["pid"]?.integer.flatMap { Int32(exactly: $0) } ?? child.pid
+                return ServerProcess(child: child, mountpoint: mountpoint, server: server)
+            }
             _ = child.wait(milliseconds: 1000)
             throw DFSError(
                 json["code"]?.string.flatMap { DFSError.Code(rawValue: $0) } ?? .cannotServe, what,
@@ -32,7 +37,8 @@ struct ServerProcess {
         }
     }
 
-    static func start(_ request: ServeRequest) throws(DFSError) -> Starting {
+    /// With a supervisor, or without.
+    static func start(_ request: ServeRequest, supervised: Bool) throws(DFSError) -> Starting {
         var ends: [Int32] = [-1, -1]
         try System.call("cannot make a pipe") { clinux_pipe(&ends) }
         let reading = OwnedDescriptor(adopting: ends[0]), writing = OwnedDescriptor(adopting: ends[1])
@@ -45,7 +51,8 @@ struct ServerProcess {
             log = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
         }
         let child = try ChildProcess.start(
-            executable, arguments: ["dfs", "__serve", request.json.canonicalText], output: log, inherited: [writing])
+            executable, arguments: ["dfs", supervised ? "__supervise" : "__serve", request.json.canonicalText],
+            output: log, inherited: [writing])
         return Starting(child: child, mountpoint: request.mountpoint, answer: reading)
     }
 

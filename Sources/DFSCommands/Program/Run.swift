@@ -41,5 +41,6 @@ enum HiddenCommands {
         },
         "__history": MakeHistory.run(arguments:),
         "__serve": Serve.run(arguments:),
+        "__supervise": Supervise.run(arguments:),
     ]
 }
