@@ -26,16 +26,30 @@ struct MountCommand: DFSCommand {
     @Flag(help: "Let other users in, as far as the store's own permissions would.")
     var allowOther = false
 
+    /// For kernels that have it, to see what those do that have not.
+    @Flag(help: ArgumentHelp("Do not ask the kernel again for what a dead server had taken.", visibility: .hidden))
+    var noResend = false
+
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let repository = try context.repository()
         let mountpoint = try context.mountpoint(path)
         let registry = try context.mountRegistry()
-        try Self.clearStale(mountpoint, registry)
+        if try MountClearing(mountpoint: mountpoint, registry: registry).clear() == .recovered,
+            let record = registry.record(mountpoint), record.store == repository.root,
+            let supervision = registry.supervision(of: mountpoint)
+        {
+            try context.output.report(
+                MountReport(
+                    mountpoint: mountpoint, store: record.store, pid: supervision.server ?? record.server.pid,
+                    supervisor: supervision.supervisor.pid))
+            return .done
+        }
         var request = ServeRequest(
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
+        request.resends = !noResend
         request.registry = registry.directory
         if foreground {
             let output = context.output
@@ -48,17 +62,6 @@ struct MountCommand: DFSCommand {
             MountReport(
                 mountpoint: mountpoint, store: repository.root, pid: server.server, supervisor: server.child.pid))
         return .done
-    }
-
-    /// Takes away a mount of ours whose daemon is dead; the kernel answers ENOTCONN there and would for ever.
-    static func clearStale(_ mountpoint: String, _ registry: MountRegistry) throws(DFSError) {
-        // The mount itself is asked: the registry may name the server of an earlier one.
-        guard let mount = try MountTable.mount(at: mountpoint), mount.isOurs, try MountTable.isStale(mount) else {
-            return
-        }
-        MountTable.abort(mount)
-        try MountTable.unmount(mountpoint, lazy: true)
-        registry.remove(mountpoint)
     }
 }
 

@@ -21,7 +21,7 @@ final class MountSupervisor {
         case ended
     }
 
-    private static let longestPause: UInt64 = 1000
+    private static let longestPause: UInt64 = 500
     /// Milliseconds without a server after which those who wait get an error.
     private static let longestGap: UInt64 = 10000
 

@@ -16,23 +16,29 @@ struct Mounts: DFSCommand {
         var rows = [MountRow]()
         for record in registry.all() {
             let mount = standing.last { $0.mountpoint == record.mountpoint && $0.isOurs }
-            let isAlive = try record.server.liveness() == .alive
+            let supervision = registry.supervision(of: record.mountpoint)
+            let isSupervised = supervision?.isAlive == true
+            let isServed = try record.server.liveness() == .alive
+            let isAlive = isSupervised || isServed
             if mount == nil, !isAlive {
                 registry.remove(record.mountpoint)
                 continue
             }
-            let state = try isAlive ? Self.state(mount) : "dead"
+            let state = try isAlive ? Self.state(mount, isSupervised ? supervision : nil) : "dead"
             let requests = state == "serving" ? Self.requests(record.mountpoint) : nil
             rows.append(
                 MountRow(
-                    record: record, state: state,
+                    record: record, supervision: supervision, isSupervised: isSupervised, state: state,
                     age: max(0, context.clock().seconds - record.started.seconds), requests: requests))
         }
         try context.output.list(rows, whenEmpty: "nothing is mounted; dfs mount does it")
         return .done
     }
 
-    private static func state(_ mount: MountTable.Mount?) throws(DFSError) -> String {
+    private static func state(
+        _ mount: MountTable.Mount?, _ supervision: MountRegistry.Supervision?
+    ) throws(DFSError) -> String {
+        if let supervision, supervision.state != .serving { return supervision.state.rawValue }
         guard let mount else { return "unmounted" }
         return switch try MountTable.state(of: mount) {
         case .serving: "serving"
@@ -51,25 +57,35 @@ struct Mounts: DFSCommand {
 private struct MountRow: Row {
     static let schema = "dfs.mounts/1"
     static let columns = [
-        Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("STATE"),
+        Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("RESTARTS", .right),
+        Column("STATE"),
     ]
 
     let record: MountRegistry.Record
+    let supervision: MountRegistry.Supervision?
+    let isSupervised: Bool
     let state: String
     let age: Int64
     let requests: JSONValue?
 
+    private var server: Int32 { isSupervised ? supervision?.server ?? record.server.pid : record.server.pid }
+
     var cells: [Cell] {
         [
-            .text(record.mountpoint), .text(record.store), .text(record.serve), .text("\(record.server.pid)"),
-            .text(state, state == "serving" ? .plain : .bad),
+            .text(record.mountpoint), .text(record.store), .text(record.serve), .text("\(server)"),
+            .text("\(supervision?.restarts ?? 0)"),
+            .text(state + (isSupervised ? "" : ", unsupervised"), state == "serving" && isSupervised ? .plain : .bad),
         ]
     }
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(record.mountpoint), "store": .string(record.store), "serve": .string(record.serve),
-            "why": "the one way this version has", "pid": .integer(Int64(record.server.pid)),
+            "why": "the one way this version has", "pid": .integer(Int64(server)),
+            "supervisor": isSupervised ? supervision.map { .integer(Int64($0.supervisor.pid)) } ?? .null : .null,
+            "restarts": .integer(Int64(supervision?.restarts ?? 0)),
+            "restart_reason": supervision?.reason.map { .string($0) } ?? .null,
+            "restarted": supervision?.restarted.map { .string($0.description) } ?? .null,
             "state": .string(state), "started": .string(record.started.description), "seconds": .integer(age),
             "log": record.log.map { .string($0) } ?? .null, "stats": requests ?? .null,
         ]
