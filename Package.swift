@@ -100,7 +100,7 @@ let package = Package(
             exclude: ["Fixtures"]),
         tests(
             "DFSVirtualTests",
-            ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSVirtual", "DFSTestSupport"]),
+            ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSVirtual", "CLinux", "DFSTestSupport"]),
         tests("DFSFuseTests", ["DFSModel", "DFSSystem", "DFSStore", "DFSVirtual", "DFSFuse", "DFSTestSupport"]),
         tests("DFSLaunchTests", ["DFSModel", "DFSSystem", "DFSLaunch", "CLinux", "DFSTestSupport"]),
         tests(
