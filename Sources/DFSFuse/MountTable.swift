@@ -92,7 +92,9 @@ package enum MountTable {
         if let server, kill(server, 0) != 0, errno == ESRCH { return .stale }
         guard let stat = Subprocess.find("stat") else { return .serving }
         // In a child: a request that a stuck daemon has taken can hold its caller until the connection is aborted.
-        guard let result = try Subprocess.run(stat, ["-f", "--", mount.mountpoint], timeout: milliseconds) else { return .hanging }
+        guard let result = try Subprocess.run(stat, ["-f", "--", mount.mountpoint], timeout: milliseconds) else {
+            return .hanging
+        }
         // Other failures, such as that of a mount which lets nobody else in, are answers.
         return result.exitCode != 0 && result.message.contains(String(cString: strerror(ENOTCONN))) ? .stale : .serving
     }
