@@ -89,6 +89,9 @@ package final class IdentityJournal: Sendable {
     func restore(_ body: (Record) -> Void) {
         let bytes = state.withLock { state in
             defer { state.inherited = [] }
+            #if DEBUG || DFS_DEFECTS
+                if Defect.forgetIds.isPlanted { return [UInt8]() }
+            #endif
             return state.inherited
         }
         var notes = [(Note, [UInt8])]()
