@@ -18,6 +18,8 @@ package struct MountOptions: Sendable {
     package var threads: Int
     /// How files are to be served.
     package var serving: Serving
+    /// Whether the kernel may be asked again for what a dead server had taken.
+    package var resends = true
 
     package init(
         mountpoint: String, fsname: String, allowOther: Bool = false, readAhead: Int = 1024, threads: Int = 8,
