@@ -31,14 +31,19 @@ struct SealedMounts {
         // Whoever else wants it at this moment waits, and finds it mounted.
         let mounting = try ViewLock(path: base + ".mounting")
         try mounting.take(.exclusive)
-        if try Self.isMounted(view.imagePath, at: base) { return base }
+        defer { withExtendedLifetime(mounting) {} }
+        let request = Keeper.Request(
+            store: repository.root, mountpoint: base, image: view.imagePath, lock: view.lockPath, sequence: sequence,
+            linger: linger)
+        if try Self.isMounted(view.imagePath, at: base) {
+            // A keeper that was killed has left the mount to nobody.
+            if try Keeper.identity(base)?.liveness() ?? .dead == .dead { try Keeper.start(request) }
+            return base
+        }
         try Files.makeDirectories(base, mode: 0o700)
         try view.mount(at: base, directIO: MemoryLimit.isTight(for: UInt64(view.manifest.mappedBytes)))
         do throws(DFSError) {
-            try Keeper.start(
-                Keeper.Request(
-                    store: repository.root, mountpoint: base, image: view.imagePath, lock: view.lockPath,
-                    sequence: sequence, linger: linger))
+            try Keeper.start(request)
         } catch {
             try? MountTable.unmount(base, lazy: true)
             throw error
