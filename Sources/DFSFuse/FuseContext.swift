@@ -101,7 +101,8 @@ final class FuseContext: Sendable {
         let size = Int(clamping: attributes.size)
         status.st_size = size
         status.st_blksize = 128 << 10
-        status.st_blocks = size / 512 + (size % 512 == 0 ? 0 : 1)
+        // Of whole blocks, as in a sealed view.
+        status.st_blocks = size / 4096 * 8 + (size % 4096 == 0 ? 0 : 8)
         let time = timespec(tv_sec: Int(attributes.modified.seconds), tv_nsec: Int(attributes.modified.nanoseconds))
         status.st_mtim = time
         status.st_atim = time

@@ -39,23 +39,7 @@ enum Mounting {
     /// The canonical mountpoint, or why nothing can be mounted there.
     static func check(_ options: MountOptions) throws(DFSError) -> String {
         let path = MountTable.canonical(options.mountpoint)
-        if let mount = try MountTable.mount(at: path), mount.type.hasPrefix("fuse") || mount.type == "erofs" {
-            let what = mount.isOurs && mount.fsname == options.fsname ? "it is this store's" : "it is \(mount.fsname)"
-            throw DFSError(
-                .operational, "\(path) is a mount already", cause: what, hint: "dfs umount \(path)", errno: EBUSY)
-        }
-        guard let status = try FileStatus.of(path: path, following: true) else {
-            throw DFSError(
-                .operational, "there is no directory \(path) to mount on", hint: "mkdir -p \(path)", errno: ENOENT)
-        }
-        guard status.kind == .directory else {
-            throw DFSError(.operational, "cannot mount on \(path)", cause: "it is not a directory", errno: ENOTDIR)
-        }
-        guard try DirectoryListing.names(of: path).isEmpty else {
-            throw DFSError(
-                .operational, "cannot mount on \(path)", cause: "it is not empty", hint: "ls -A \(path)",
-                errno: ENOTEMPTY)
-        }
+        try Mountpoint.check(path, fsname: options.fsname)
         try checkDevice()
         return path
     }

@@ -211,6 +211,9 @@ package final class ObjectStore: Sendable {
     /// Whether this host's index has the table of a pack.
     package func knows(_ pack: PackID) throws(DFSError) -> Bool { try table.knows(pack) }
 
+    /// How many packs this host's index has the tables of.
+    package var knownPacks: Int { get throws(DFSError) { try table.packs().count } }
+
     /// An open pack; a bounded number stay open.
     package func open(_ pack: PackID) throws(DFSError) -> any BackendObject {
         if let object = opened.withLock({ $0.objects[pack] }) { return object }

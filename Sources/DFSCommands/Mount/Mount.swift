@@ -14,6 +14,9 @@ struct MountCommand: DFSCommand {
     @Argument(help: "An empty directory (default: /deepops where it may be mounted on, else ~/deepops).")
     var path: String?
 
+    @Option(help: "Mount this version alone on PATH, served by the kernel itself (needs root).")
+    var seal: String?
+
     @Option(help: "How files are served; auto chooses, and `dfs mounts` says why.")
     var serve: ServeChoice = .auto
 
@@ -26,6 +29,7 @@ struct MountCommand: DFSCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        if let seal { return try SealCommand(context: context, reference: seal, path: path).run() }
         let repository = try context.repository()
         let mountpoint = try context.mountpoint(path)
         let registry = try context.mountRegistry()
@@ -34,7 +38,7 @@ struct MountCommand: DFSCommand {
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
         request.serve = serve
-        request.hotLimit = try context.hotLimit()
+        request.hotLimit = try context.cacheLimit()
         request.registry = registry.directory
         if foreground {
             let output = context.output
@@ -77,16 +81,4 @@ private struct MountReport: Report {
     }
 
     func print(to output: Output) throws(DFSError) { try output.line(mountpoint) }
-}
-
-extension CommandContext {
-    /// What `DFS_CACHE_LIMIT` says, as `20G`; `nil` where it says nothing.
-    func hotLimit() throws(DFSError) -> UInt64? {
-        guard let text = environment["DFS_CACHE_LIMIT"] else { return nil }
-        do throws(DFSError) { return try ByteCount.parse(text).value } catch {
-            throw DFSError(
-                .usage, "DFS_CACHE_LIMIT is not a size: \(text)", cause: error.cause,
-                hint: "export DFS_CACHE_LIMIT=20G")
-        }
-    }
 }

@@ -18,6 +18,10 @@ struct MountRegistry: Sendable {
         let serve: String
         let why: String
         let log: String?
+        /// Of a sealed view: where its file system is mounted.
+        var base: String?
+
+        var isSealed: Bool { base != nil }
     }
 
     private func path(_ mountpoint: String) -> String {
@@ -26,16 +30,32 @@ struct MountRegistry: Sendable {
 
     /// Registers this process as the server of a mount.
     func add(_ request: ServeRequest, _ serving: Serving) throws(DFSError) {
+        try write(
+            request.mountpoint,
+            [
+                "mountpoint": .string(request.mountpoint), "store": .string(request.store),
+                "server": try ProcessIdentity.own().json, "started": .string(Clock.now().description),
+                "serve": .string(serving.mode.rawValue), "why": .string(serving.why),
+                "log": request.log.map { .string($0) } ?? .null,
+            ])
+    }
+
+    /// Registers a sealed view, which no process serves. `base`: where its file system is mounted.
+    func addSealed(_ mountpoint: String, store: String, base: String) throws(DFSError) {
+        try write(
+            mountpoint,
+            [
+                "mountpoint": .string(mountpoint), "store": .string(store), "server": try ProcessIdentity.own().json,
+                "started": .string(Clock.now().description), "serve": "sealed",
+                "why": "asked for: one version, read by the kernel", "base": .string(base),
+            ])
+    }
+
+    private func write(_ mountpoint: String, _ json: JSONValue) throws(DFSError) {
         try Files.makeDirectories(directory, mode: 0o700)
-        let json: JSONValue = [
-            "mountpoint": .string(request.mountpoint), "store": .string(request.store),
-            "server": try ProcessIdentity.own().json, "started": .string(Clock.now().description),
-            "serve": .string(serving.mode.rawValue), "why": .string(serving.why),
-            "log": request.log.map { .string($0) } ?? .null,
-        ]
         let file = try DurableFile(temporaryDirectory: directory, mode: 0o600)
         try file.append(json.canonicalBytes)
-        try file.replace(path(request.mountpoint))
+        try file.replace(path(mountpoint))
     }
 
     func remove(_ mountpoint: String) { unlink(path(mountpoint)) }
@@ -58,7 +78,8 @@ struct MountRegistry: Sendable {
         else { return nil }
         return Record(
             mountpoint: mountpoint, store: store, server: server, started: started,
-            serve: json["serve"]?.string ?? "stateless", why: json["why"]?.string ?? "", log: json["log"]?.string)
+            serve: json["serve"]?.string ?? "stateless", why: json["why"]?.string ?? "", log: json["log"]?.string,
+            base: json["base"]?.string)
     }
 }
 

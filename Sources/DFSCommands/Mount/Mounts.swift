@@ -16,6 +16,15 @@ struct Mounts: DFSCommand {
         var rows = [MountRow]()
         for record in registry.all() {
             let mount = standing.last { $0.mountpoint == record.mountpoint && $0.isOurs }
+            if record.isSealed {
+                guard let mount = standing.last(where: { $0.mountpoint == record.mountpoint }), mount.type == "erofs"
+                else {
+                    registry.remove(record.mountpoint)
+                    continue
+                }
+                rows.append(row(record, "serving", nil, context))
+                continue
+            }
             let isAlive = try record.server.liveness() == .alive
             if mount == nil, !isAlive {
                 registry.remove(record.mountpoint)
@@ -23,13 +32,18 @@ struct Mounts: DFSCommand {
             }
             let state = try isAlive ? Self.state(mount) : "dead"
             let requests = state == "serving" ? Self.requests(record.mountpoint) : nil
-            rows.append(
-                MountRow(
-                    record: record, state: state,
-                    age: max(0, context.clock().seconds - record.started.seconds), requests: requests))
+            rows.append(row(record, state, requests, context))
         }
         try context.output.list(rows, whenEmpty: "nothing is mounted; dfs mount does it")
         return .done
+    }
+
+    private func row(
+        _ record: MountRegistry.Record, _ state: String, _ requests: JSONValue?, _ context: CommandContext
+    ) -> MountRow {
+        MountRow(
+            record: record, state: state, age: max(0, context.clock().seconds - record.started.seconds),
+            requests: requests)
     }
 
     private static func state(_ mount: MountTable.Mount?) throws(DFSError) -> String {
@@ -65,7 +79,8 @@ private struct MountRow: Row {
 
     var cells: [Cell] {
         [
-            .text(record.mountpoint), .text(record.store), .text(serve), .text("\(record.server.pid)"),
+            .text(record.mountpoint), .text(record.store), .text(serve),
+            .text(record.isSealed ? "-" : "\(record.server.pid)"),
             .text(state, state == "serving" ? .plain : .bad), .text(why),
         ]
     }
@@ -73,7 +88,7 @@ private struct MountRow: Row {
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(record.mountpoint), "store": .string(record.store), "serve": .string(serve),
-            "why": .string(why), "pid": .integer(Int64(record.server.pid)),
+            "why": .string(why), "pid": record.isSealed ? .null : .integer(Int64(record.server.pid)),
             "state": .string(state), "started": .string(record.started.description), "seconds": .integer(age),
             "log": record.log.map { .string($0) } ?? .null, "stats": requests ?? .null,
         ]

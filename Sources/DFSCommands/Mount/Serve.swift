@@ -73,7 +73,7 @@ enum Serve {
                 threads: request.threads, serving: serving), log: told)
         try server.mount()
         // What is shown from now on stays readable when it is removed.
-        return (server, Lease.take(repository, sequence: state.head.sequence, host: hostName()))
+        return (server, Lease.take(repository.backend, sequence: state.head.sequence, host: hostName()))
     }
 
     /// Where the kernel may read files by itself.
@@ -84,7 +84,7 @@ enum Serve {
         return LocalFiles(reader: repository.reader, hot: hot, told: told)
     }
 
-    private static func hostName() -> String {
+    static func hostName() -> String {
         var buffer = [CChar](repeating: 0, count: 256)
         gethostname(&buffer, 255)
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -17,7 +17,7 @@ struct Warm: DFSCommand {
         let resolver = try context.resolver(repository)
         let target = try context.resolve(reference, resolver)
         let hot = HotFiles(
-            directory: repository.cacheDirectory, reader: repository.reader, limit: try context.hotLimit())
+            directory: repository.cacheDirectory, reader: repository.reader, limit: try context.cacheLimit())
         let obstacle = ServingFacts(resolver.state).passthroughObstacle
         let summary = try context.progress.track("warm \(target.resolved.text)") { activity throws(DFSError) in
             activity.expectedBytes.increment(by: Int(clamping: target.resolved.entry.size))

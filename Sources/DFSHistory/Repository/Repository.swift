@@ -27,9 +27,12 @@ package final class Repository: Sendable {
     package var root: String { backend.root }
     package var id: StoreID { description.store }
 
+    /// What uncompressed copies for sealed views hold (DFSSealedView).
+    package static let hotTable = "hot"
+
     /// Changes when what this program keeps in the index changes its form.
-    private static let indexSchema = "6"
-    private static let tables = ObjectStore.indexTables + Learning.tables + [StatCache.table]
+    private static let indexSchema = "7"
+    private static let tables = ObjectStore.indexTables + Learning.tables + [StatCache.table, hotTable]
 
     private init(
         backend: DirectoryBackend, description: StoreDescription, storeFileDigest: Digest, index: Index,
