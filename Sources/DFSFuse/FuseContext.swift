@@ -22,6 +22,7 @@ final class FuseContext: Sendable {
     let offersStateless = Atomic<Bool>(true), statelessDirectories = Atomic<Bool>(true)
     let connection = ConnectionDescriptor()
     let backing: BackingFiles
+    let neighbours: Neighbours
     private let device: BackingFiles.Device
     private let settled = Mutex<ServeMode?>(nil)
     /// Called once, when the kernel has taken INIT's answer.
@@ -37,6 +38,7 @@ final class FuseContext: Sendable {
         self.transport = transport
         self.log = log
         self.whenReady = whenReady
+        neighbours = Neighbours(tree: tree)
         device = BackingFiles.Device(connection)
         backing = BackingFiles(
             device: device, journal: Self.journal(slots),

@@ -145,6 +145,7 @@ enum FuseOperations {
             let count = try context.tree.read(id, at: UInt64(offset), into: room)
             if !id.isControl { context.tree.statistics.count(bytesRead: count) }
             reply.data(UnsafeRawBufferPointer(rebasing: room[..<count]))
+            if offset == 0, count <= Neighbours.largest { context.neighbours.note(id) }
         } catch {
             reply.fail(error)
         }

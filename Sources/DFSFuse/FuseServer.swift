@@ -129,11 +129,14 @@ package final class FuseServer: Sendable {
         }
         guard let session else { return }
         let watch = startWatching(session)
+        let neighbours = session.context.takeUnretainedValue().neighbours
+        neighbours.start(session.pointer)
         let stopped = state.withLock { $0.stopRequested }
         if !stopped {
             _ = cfuse3_session_loop_mt(
                 session.pointer, UInt32(max(1, options.threads)), UInt32(max(1, options.threads)))
         }
+        neighbours.stop()
         watch?.cancel()
         // From here on nobody else uses the session.
         let isToEnd = state.withLock { state in

@@ -39,6 +39,7 @@ package final class ServingStatistics: Sendable {
     private let latencies = Operation.allCases.map { _ in Latency() }
     private let bytesRead = Counter()
     private let passedThrough = Counter()
+    private let storedFiles = Counter(), storedBytes = Counter()
     private let errors = Counter()
     private let start = Clock.monotonic()
     private let way = Mutex(Serving(mode: .stateless, why: ""))
@@ -58,6 +59,11 @@ package final class ServingStatistics: Sendable {
 
     /// An open after which the kernel reads by itself.
     package func countPassthrough() { passedThrough.increment() }
+    /// A whole file was given to the kernel before it was asked for.
+    package func countStored(_ bytes: Int) {
+        storedFiles.increment()
+        storedBytes.increment(by: bytes)
+    }
     /// An answer was sent; the request came at `start` (`Clock.monotonic`).
     package func time(_ operation: Operation, since start: UInt64) {
         latencies[operation.rawValue].add(Clock.monotonic() &- start)
@@ -81,6 +87,7 @@ package final class ServingStatistics: Sendable {
         return [
             "serve": .string(serving.mode.rawValue), "why": .string(serving.why), "latency": .object(times),
             "content": .object(content), "passthrough_opens": .integer(Int64(passedThrough.current)),
+            "files_stored": .integer(Int64(storedFiles.current)), "bytes_stored": .integer(Int64(storedBytes.current)),
             "schema": "dfs.stats/1", "operations": .object(operations), "requests": .integer(Int64(requests)),
             "bytes_read": .integer(Int64(bytesRead.current)), "errors": .integer(Int64(errors.current)),
             "directories": .integer(Int64(directories)), "live_files": .integer(Int64(liveFiles)),

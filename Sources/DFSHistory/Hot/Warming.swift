@@ -54,7 +54,7 @@ package final class Warming: Sendable {
         self.reader = reader
         self.hot = hot
         self.obstacle = obstacle
-        self.memory = memory ?? Self.availableMemory()
+        self.memory = memory ?? AvailableMemory.bytes()
         self.threads = threads
         self.counting = counting
     }
@@ -165,15 +165,6 @@ package final class Warming: Sendable {
             counting.bytes.increment(by: count)
             at += UInt64(count)
         }
-    }
-
-    private static func availableMemory() -> UInt64 {
-        let text = String(decoding: (try? Files.read("/proc/meminfo", limit: 1 << 16)) ?? [], as: UTF8.self)
-        for line in text.split(separator: "\n") where line.hasPrefix("MemAvailable:") {
-            let words = line.split(separator: " ")
-            if words.count > 1, let kibibytes = UInt64(words[1]) { return kibibytes << 10 }
-        }
-        return .max
     }
 }
 
