@@ -59,6 +59,9 @@ let package = Package(
 
         // Edges.
         library("DFSFuse", ["DFSModel", "DFSSystem", "DFSVirtual", "CFuse3"]),
+        library(
+            "DFSSealedView",
+            ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSHistory", "CLinux"]),
         library("DFSLaunch", ["DFSModel", "DFSSystem", "CLinux"]),
 
         // App.
@@ -66,7 +69,7 @@ let package = Package(
             "DFSCommands",
             [
                 "DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns",
-                "DFSVirtual", "DFSFuse", "DFSLaunch", "CLinux", "TOMLKit", arguments,
+                "DFSVirtual", "DFSFuse", "DFSSealedView", "DFSLaunch", "CLinux", "TOMLKit", arguments,
             ]),
         .executableTarget(name: "dfs", dependencies: ["DFSCommands"], swiftSettings: common),
         .executableTarget(name: "dfs-run", dependencies: ["DFSCommands"], swiftSettings: common),
@@ -102,6 +105,11 @@ let package = Package(
             "DFSVirtualTests",
             ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSVirtual", "CLinux", "DFSTestSupport"]),
         tests("DFSFuseTests", ["DFSModel", "DFSSystem", "DFSStore", "DFSVirtual", "DFSFuse", "DFSTestSupport"]),
+        tests(
+            "DFSSealedViewTests",
+            [
+                "DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSSealedView", "DFSTestSupport",
+            ]),
         tests("DFSLaunchTests", ["DFSModel", "DFSSystem", "DFSLaunch", "CLinux", "DFSTestSupport"]),
         tests(
             "DFSCommandsTests",

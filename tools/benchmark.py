@@ -11,125 +11,43 @@ are in the page cache. Programs are taken from .build/release, or from PATH. Sto
 system, under --scratch; all of it is removed at the end, and nothing outside is written. Exit status: 0 measured
 (whatever the verdicts), 2 something could not be measured.
 """
-import argparse
 import contextlib
 import json
 import os
-import platform
 import random
 import shutil
-import signal
 import stat
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-MIB, REPOSITORY = 1 << 20, Path(__file__).resolve().parent.parent
+import measuring
+from measuring import MIB, Failed, Workplace, disk_bytes, flatten, make_files, milliseconds, write_random
+
 PARTS = ["commit", "file", "usr", "cli", "mount", "run", "start"]
 
-# Opens, reads to the end and closes each file of a list of NUL-terminated names; prints seconds and bytes.
-READER = r"""
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-static char buffer[1 << 17];
-int main(int count, char **argument)
-{
-    struct stat status;
-    struct timespec from, to;
-    long long total = 0;
-    int list = count == 3 ? open(argument[2], O_RDONLY) : -1;
-    int root = count == 3 ? open(argument[1], O_RDONLY | O_DIRECTORY) : -1;
-    if (list < 0 || root < 0 || fstat(list, &status) < 0) return perror("reader"), 1;
-    char *names = malloc(status.st_size);
-    for (off_t have = 0; have < status.st_size;) {
-        ssize_t got = read(list, names + have, status.st_size - have);
-        if (got <= 0) return perror("reader: list"), 1;
-        have += got;
-    }
-    clock_gettime(CLOCK_MONOTONIC, &from);
-    for (char *name = names; name < names + status.st_size; name += strlen(name) + 1) {
-        int file = openat(root, name, O_RDONLY);
-        ssize_t got;
-        if (file < 0) return perror(name), 1;
-        while ((got = read(file, buffer, sizeof buffer)) > 0) total += got;
-        if (got < 0) return perror(name), 1;
-        close(file);
-    }
-    clock_gettime(CLOCK_MONOTONIC, &to);
-    printf("%.9f %lld\n", to.tv_sec - from.tv_sec + (to.tv_nsec - from.tv_nsec) / 1e9, total);
-    return 0;
-}
-"""
 
+class Bench(Workplace):
+    """Commits, mounts and runs, and the yardsticks beside them."""
 
-class Failed(Exception):
-    """A command that a figure needs did not do what it must."""
-
-
-class Bench:
-    """The scratch directory, the programs, and the figures so far."""
+    peak_allowed = 256
 
     def __init__(self, options, scratch):
-        self.options, self.scratch, self.quick = options, scratch, options.quick
-        self.rounds = options.rounds or (1 if options.quick else 3)
-        self.figures, self.peak, self.mounted = [], 0, set()
+        super().__init__(options, scratch)
+        self.mounted = set()
         self.dfs, self.dfs_run = (self.program(name) for name in ("dfs", "dfs-run"))
-        self.environment = dict(os.environ, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null", LC_ALL="C")
-        for name in ("CONFIG", "CACHE", "DATA", "STATE"):
-            self.environment[f"XDG_{name}_HOME"] = str(scratch / "home" / name.lower())
-        self.environment["XDG_RUNTIME_DIR"] = str(scratch / "run")
-        (scratch / "run").mkdir(mode=0o700)
 
-    def program(self, name):
-        built = REPOSITORY / ".build" / "release" / name
-        found = str(built) if built.exists() else shutil.which(name)
-        if not found:
-            raise Failed(f"{name} is neither in .build/release nor on PATH; run tools/setup")
-        return found
+    def close(self):
+        for point in list(self.mounted):
+            self.unmount(point)
 
-    # Running things
-
-    def run(self, *command, store=None, cwd=None, accept=(0,), output=False):
-        """Runs a command; gives seconds, peak KiB and (with OUTPUT) what it printed. Its noise goes to a file."""
-        environment = dict(self.environment, **({"DFS_STORE": str(store)} if store else {}))
-        with open(self.scratch / "stdout", "w+b") as out, open(self.scratch / "stderr", "w+b") as err:
-            start = time.perf_counter()
-            child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                     cwd=cwd, env=environment)
-            try:
-                _, status, usage = os.wait4(child.pid, 0)
-            except BaseException:  # interrupted: what was started here ends here
-                child.kill()
-                child.wait()
-                raise
-            seconds = time.perf_counter() - start
-            child.returncode = os.waitstatus_to_exitcode(status)
-            if child.returncode not in accept:
-                err.seek(0)
-                told = err.read()[-2000:].decode(errors="replace").strip()
-                raise Failed(f"{' '.join(map(str, command))[:300]}: exit {child.returncode}: {told}")
-            out.seek(0)
-            return seconds, usage.ru_maxrss, out.read().decode(errors="replace") if output else ""
-
-    def seconds(self, *command, **more):
-        return self.run(*command, **more)[0]
-
-    def settle(self):
-        """Writes out what is dirty on the scratch file system, so that it does not cost the next contestant."""
-        subprocess.run(["sync", "-f", self.scratch], check=True)
-
-    def remove(self, path):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        self.settle()
+    def finish(self):
+        if self.peak:
+            self.figure("peak memory of a commit", f"{self.peak / 1024:.0f} MiB", f"≤ {self.peak_allowed} MiB",
+                        self.peak <= self.peak_allowed * 1024)
+        return False
 
     # Contestants
 
@@ -193,11 +111,6 @@ class Bench:
         return seconds
 
     # Figures
-
-    def figure(self, name, value, floor="", met=None):
-        verdict = "printed" if met is None else "met" if met else "short"
-        self.figures.append({"figure": name, "value": value, "floor": floor, "verdict": verdict})
-        print(f"  {name}: {value}" + (f" ({floor}: {verdict})" if floor else ""), file=sys.stderr, flush=True)
 
     def first_commit(self, title, name, source, floor, processes, against_copy=True, judged=True):
         """First commits, each into a new store; the last store is left for what comes after."""
@@ -302,17 +215,7 @@ class Bench:
         raise Failed(f"dfs mounts --json has no pid of {point}: {text[:300]}")
 
     def requests(self, point):
-        """The counters of .dfs/stats by their dotted names."""
-        counters = {}
-
-        def collect(value, name):
-            if isinstance(value, dict):
-                for key, inner in value.items():
-                    collect(inner, f"{name}.{key}" if name else key)
-            elif isinstance(value, int) and not isinstance(value, bool):
-                counters[name] = value
-        collect(json.loads((point / ".dfs" / "stats").read_text()), "")
-        return counters
+        return flatten(json.loads((point / ".dfs" / "stats").read_text()))
 
     def passed(self, point, action):
         """What ACTION gives, and the requests in it by kind: what reading the counters itself costs is taken off."""
@@ -332,18 +235,16 @@ class Bench:
         store = self.new_store("store-mount")
         self.commit(store, "small", source)
         self.commit(store, "tiny", tiny)
-        reader = self.scratch / "reader"
-        (self.scratch / "reader.c").write_text(READER)
-        self.run("cc", "-O2", "-o", reader, self.scratch / "reader.c")
+        reader = self.reader()
         names = [os.path.relpath(os.path.join(folder, name), source)
                  for folder, _, files in os.walk(source) for name in files]
         chance, order = random.Random(1), self.scratch / "order"
 
         def read(root):
-            seconds, total = self.run(reader, root, order, output=True)[2].split()
+            nanoseconds, _, total, _ = self.run(reader, "files", root, order, 1, output=True)[2].split()
             if int(total) != count * 10_240:
                 raise Failed(f"reading {root} gave {total} bytes")
-            return float(seconds)
+            return int(nanoseconds) / 1e9
 
         def shuffle():
             chance.shuffle(names)
@@ -448,113 +349,9 @@ def is_request(name):
     return not any(part in word for part in ("byte", "second", "time", "uptime", "memory", "pid", "node", "version"))
 
 
-def milliseconds(times):
-    return f"{statistics.median(times) * 1000:.1f} ms"
-
-
-def write_random(path, size):
-    with open(path, "wb") as file:
-        while size > 0:
-            file.write(os.urandom(min(MIB, size)))
-            size -= MIB
-
-
-def make_files(root, count, size):
-    """COUNT incompressible files, 500 to a folder, the same sizes every time."""
-    chance = random.Random(count)
-    for number in range(count):
-        folder = root / f"{number // 500:03}"
-        if number % 500 == 0:
-            folder.mkdir(parents=True)
-        (folder / f"{number:06}.bin").write_bytes(os.urandom(size(chance)))
-
-
-def disk_bytes(root):
-    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, files in os.walk(root) for name in files)
-
-
-def file_system(path):
-    found = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", path], capture_output=True, text=True)
-    return found.stdout.strip() or "unknown"
-
-
-def machine(scratch, rounds):
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), platform.machine())
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return {"cores": len(os.sched_getaffinity(0)), "cpu": model, "memory": f"{memory:.0f} GiB",
-            "kernel": platform.release(), "file system": file_system(scratch), "rounds": rounds}
-
-
-def print_table(host, figures, quick):
-    print("  ".join(f"{key}: {value}" for key, value in host.items()))
-    if quick:
-        print("--quick: sizes too small to prove anything")
-    width = [max(len(row[key]) for row in figures) for key in ("figure", "value", "floor")]
-    print(f"{'figure':<{width[0]}}  {'value':>{width[1]}}  {'floor':<{max(5, width[2])}}  verdict")
-    for row in figures:
-        print(f"{row['figure']:<{width[0]}}  {row['value']:>{width[1]}}  {row['floor']:<{max(5, width[2])}}  "
-              f"{row['verdict']}")
-
-
-def options(parts, text):
-    parser = argparse.ArgumentParser(description=text.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes: a smoke test")
-    parser.add_argument("--rounds", type=int, help="rounds of the long measurements (default 3)")
-    parser.add_argument("--only", default=",".join(parts), help="parts, by comma: " + ", ".join(parts))
-    parser.add_argument("--scratch", type=Path, help="where to work (a directory is made in it)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+def arguments(parser):
     parser.add_argument("--cold", action="store_true", help="also a cold pass of the mount: drops the machine's caches")
-    chosen = parser.parse_args()
-    chosen.only = [part for part in chosen.only.split(",") if part]
-    if set(chosen.only) - set(parts):
-        parser.error(f"--only takes {', '.join(parts)}")
-    return chosen
-
-
-def main(kind=Bench, parts=PARTS, text=__doc__, need=22e9, peak=256):
-    """Measures PARTS of KIND, a Bench; NEED bytes of scratch, PEAK MiB for a commit."""
-    chosen = options(parts, text)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    place = chosen.scratch or Path(tempfile.gettempdir())
-    if not chosen.scratch and file_system(place) == "tmpfs":
-        place = Path("/var/tmp")  # a disk is what is measured
-    scratch = Path(tempfile.mkdtemp(prefix="dfs-benchmark.", dir=place)).resolve()
-    bench, failed = None, False
-    try:
-        need = 2e9 if chosen.quick else need
-        if shutil.disk_usage(scratch).free < need:
-            raise Failed(f"{scratch} has less than {need / 1e9:.0f} GB free; name another place with --scratch")
-        bench = kind(chosen, scratch)
-        host = machine(scratch, bench.rounds)
-        for part in parts:
-            if part in chosen.only:
-                print(f"{part} …", file=sys.stderr, flush=True)
-                try:
-                    getattr(bench, f"part_{part}")()
-                except Failed as error:
-                    failed = True
-                    print(f"error: {part}: {error}", file=sys.stderr)
-                    bench.figures.append({"figure": part, "value": "not measured", "floor": "", "verdict": "failed"})
-        if bench.peak:
-            bench.figure("peak memory of a commit", f"{bench.peak / 1024:.0f} MiB", f"≤ {peak} MiB",
-                         bench.peak <= peak * 1024)
-        print_table(host, bench.figures, chosen.quick)
-        if chosen.json:
-            chosen.json.write_text(json.dumps({"machine": host, "quick": chosen.quick, "figures": bench.figures},
-                                              ensure_ascii=False, indent=1) + "\n")
-    except Failed as error:
-        failed = True
-        print(f"error: {error}", file=sys.stderr)
-    finally:
-        for point in list(bench.mounted) if bench else []:
-            bench.unmount(point)
-        if not os.path.ismount(scratch / "mnt"):
-            shutil.rmtree(scratch, ignore_errors=True)
-        else:
-            print(f"error: {scratch / 'mnt'} is still mounted; {scratch} is left", file=sys.stderr)
-    return 2 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measuring.main(Bench, PARTS, __doc__, 22e9, arguments))

@@ -16,22 +16,13 @@ import shutil
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import benchmark
-from benchmark import MIB, Bench, Failed, disk_bytes, milliseconds
+import measuring
+from benchmark import Bench
+from measuring import MIB, disk_bytes, make_files, milliseconds, write_many, write_random
 
 PARTS = ["many", "flat", "shards", "versions", "entries", "peers"]
-
-
-def write_many(folder, files):
-    """Files of (name, content) in one folder, faster than by their paths."""
-    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    for name, content in files:
-        file = os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=place)
-        os.write(file, content)
-        os.close(file)
-    os.close(place)
 
 
 class Peer:
@@ -88,6 +79,8 @@ class Peer:
 
 
 class Scale(Bench):
+    peak_allowed = 512
+
     def __init__(self, options, scratch):
         super().__init__(options, scratch)
         self.peers = [Peer(self, name) for name in ("restic", "borg", "dvc") if shutil.which(name)]
@@ -100,13 +93,6 @@ class Scale(Bench):
         words = " ".join(f"'{word}'" for word in command)
         return self.seconds("sh", "-c", f"{words} > /dev/null; code=$?; sync -f '{self.scratch}'; exit $code",
                             store=store, accept=accept)
-
-    def drop_caches(self):
-        self.settle()
-        try:
-            Path("/proc/sys/vm/drop_caches").write_text("3")
-        except OSError as error:
-            raise Failed(f"the machine's caches cannot be dropped: {error}")
 
     def ratio(self, title, ratio, floor, at_least=True):
         self.figure(title, f"{ratio:.2f}", f"{'≥' if at_least else '≤'} {floor}",
@@ -257,7 +243,7 @@ class Scale(Bench):
         """All peers on trees that the slowest of them finishes: 1 % of many small files, and of large ones, changes."""
         count = 2_000 if self.quick else 50_000
         source = self.scratch / "small"
-        benchmark.make_files(source, count, lambda chance: 3000)
+        make_files(source, count, lambda chance: 3000)
 
         def replace(number):
             for j in range(0, count, 100):
@@ -270,7 +256,7 @@ class Scale(Bench):
         source = self.scratch / "large"
         source.mkdir()
         for i in range(number):
-            benchmark.write_random(source / f"shard{i:03}", size)
+            write_random(source / f"shard{i:03}", size)
 
         def overwrite(turn):
             for path in source.iterdir():
@@ -310,7 +296,7 @@ class Scale(Bench):
         source = self.scratch / "shards"
         source.mkdir()
         for i in range(number):
-            benchmark.write_random(source / f"shard{i:03}", size)
+            write_random(source / f"shard{i:03}", size)
         title = f"{number} shards of {size // MIB} MiB"
         kinds = []
 
@@ -378,4 +364,4 @@ class Scale(Bench):
 
 
 if __name__ == "__main__":
-    sys.exit(benchmark.main(Scale, PARTS, __doc__, need=60e9, peak=512))
+    sys.exit(measuring.main(Scale, PARTS, __doc__, 60e9, benchmark.arguments))

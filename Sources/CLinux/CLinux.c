@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <malloc.h>
@@ -8,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/statfs.h>
@@ -84,4 +86,25 @@ int clinux_signal_descriptor(const int *signals, int count) {
 int clinux_next_signal(int descriptor) {
     struct signalfd_siginfo info;
     return read(descriptor, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+int clinux_fsopen(const char *type) { return (int)syscall(430, type, 1 /* FSOPEN_CLOEXEC */); }
+
+int clinux_fsconfig(int context, unsigned command, const char *key, const char *value) {
+    return (int)syscall(431, context, command, key, value, 0);
+}
+
+int clinux_fsmount_at(int context, const char *path) {
+    // MOUNT_ATTR_RDONLY, _NOSUID, _NODEV.
+    int mount = (int)syscall(432, context, 1 /* FSMOUNT_CLOEXEC */, 1 | 2 | 4);
+    if (mount < 0) return -1;
+    int result = (int)syscall(429, mount, "", AT_FDCWD, path, 4 /* MOVE_MOUNT_F_EMPTY_PATH */);
+    int saved = errno;
+    close(mount);
+    errno = saved;
+    return result;
+}
+
+int clinux_bind_mount(const char *source, const char *path) {
+    return mount(source, path, NULL, MS_BIND, NULL);
 }

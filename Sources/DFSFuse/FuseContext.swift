@@ -1,10 +1,16 @@
 import CFuse3
 import DFSModel
+import DFSSystem
 import DFSVirtual
 import Glibc
 import Synchronization
 
-/// What all requests of one mount share. Immutable but for `stateless`, which INIT sets before any other request.
+/// Where requests come from; set before the first, by whoever mounts.
+final class ConnectionDescriptor: Sendable {
+    let raw = Atomic<Int32>(-1)
+}
+
+/// What all requests of one mount share. Immutable but for what INIT and the first request settle.
 final class FuseContext: Sendable {
     let tree: VirtualTree
     let transport: FuseTransport
@@ -14,19 +20,63 @@ final class FuseContext: Sendable {
     /// no mapping there.)
     let uid = geteuid(), gid = getegid()
     /// Whether open and opendir may be answered with ENOSYS, after which the kernel never asks again.
-    let statelessFiles = Atomic<Bool>(true), statelessDirectories = Atomic<Bool>(true)
+    let offersStateless = Atomic<Bool>(true), statelessDirectories = Atomic<Bool>(true)
+    let connection = ConnectionDescriptor()
+    let backing: BackingFiles
+    private let device: BackingFiles.Device
+    private let settled = Mutex<ServeMode?>(nil)
     /// Called once, when the kernel has taken INIT's answer.
     private let whenReady: @Sendable () -> Void
     private let isReady = Atomic<Bool>(false)
 
     init(
-        tree: VirtualTree, transport: FuseTransport, log: @escaping @Sendable (String) -> Void,
-        whenReady: @escaping @Sendable () -> Void
+        tree: VirtualTree, transport: FuseTransport, openFiles: OwnedDescriptor? = nil,
+        log: @escaping @Sendable (String) -> Void, whenReady: @escaping @Sendable () -> Void
     ) {
         self.tree = tree
         self.transport = transport
         self.log = log
         self.whenReady = whenReady
+        device = BackingFiles.Device(connection)
+        let standing = openFiles.map { OpenFiles($0) }
+        var journal: (@Sendable (BackingFiles.Standing) -> Void)?
+        if let standing { journal = { standing.note($0) } }
+        backing = BackingFiles(
+            device: device, journal: journal,
+            refused: { [statistics = tree.statistics] code in
+                // A file system that lies on others, such as an overlay, is not taken.
+                let note = "; some files are read through the server: \(String(cString: strerror(code)))"
+                var serving = statistics.serving
+                guard !serving.why.hasSuffix(note) else { return }
+                serving.why += note
+                statistics.serving = serving
+            })
+        if let standing { backing.restore(standing.inherited) }
+    }
+
+    /// How files are served: as was chosen, or what the kernel allows. The same from the first request on.
+    var mode: ServeMode {
+        settled.withLock { settled in
+            if let settled { return settled }
+            let serving = settle()
+            tree.statistics.serving = serving
+            settled = serving.mode
+            return serving.mode
+        }
+    }
+
+    private func settle() -> Serving {
+        var serving = tree.statistics.serving
+        if serving.mode == .passthrough {
+            let obstacle =
+                transport.granted.contains(.passthrough) ? device.obstacle() : "this kernel has none (Linux 6.9 has)"
+            if let obstacle { serving = serving.withoutPassthrough(obstacle) }
+        }
+        if serving.mode == .stateless, !offersStateless.load(ordering: .relaxed) {
+            serving.mode = .plain
+            serving.why += "; this kernel asks at every open"
+        }
+        return serving
     }
 
     static func of(_ request: fuse_req_t) -> FuseContext? {
@@ -54,7 +104,8 @@ final class FuseContext: Sendable {
         let size = Int(clamping: attributes.size)
         status.st_size = size
         status.st_blksize = 128 << 10
-        status.st_blocks = size / 512 + (size % 512 == 0 ? 0 : 1)
+        // Of whole blocks, as in a sealed view.
+        status.st_blocks = size / 4096 * 8 + (size % 4096 == 0 ? 0 : 8)
         let time = timespec(tv_sec: Int(attributes.modified.seconds), tv_nsec: Int(attributes.modified.nanoseconds))
         status.st_mtim = time
         status.st_atim = time

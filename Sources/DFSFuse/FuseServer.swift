@@ -52,6 +52,7 @@ package final class FuseServer: Sendable {
         mountpoint = try inheritance == nil ? Mounting.check(options) : MountTable.canonical(options.mountpoint)
         var wanted: FuseTransport.Extensions = [.requestTimeout]
         if options.resends { wanted.insert(.resend) }
+        if options.serving.mode == .passthrough { wanted.insert(.passthrough) }
         transport = FuseTransport(
             wanted: wanted, requestTimeout: Self.requestTimeout, handshake: inheritance?.handshake)
     }
@@ -71,8 +72,9 @@ package final class FuseServer: Sendable {
         cfuse3_prepare_wake()
         FuseLog.send(to: log)
         let path = mountpoint, readAhead = options.readAhead
+        tree.statistics.serving = options.serving
         let context = FuseContext(
-            tree: tree, transport: transport, log: log,
+            tree: tree, transport: transport, openFiles: inheritance?.openFiles, log: log,
             whenReady: { ReadAhead.raise(mountpoint: path, kibibytes: readAhead) })
         let retained = Unmanaged.passRetained(context)
         guard let session = Self.makeSession(retained.toOpaque()) else {
@@ -92,6 +94,7 @@ package final class FuseServer: Sendable {
             let copy = try System.call("cannot duplicate a descriptor") {
                 fcntl(descriptor.raw, F_DUPFD_CLOEXEC, 0)
             }
+            context.connection.raw.store(copy, ordering: .relaxed)
             do throws(DFSError) { try FuseTransport.attach(session, copy) } catch {
                 close(copy)
                 throw error

@@ -10,8 +10,13 @@ package struct Inheritance: Sendable {
     /// The minor device number of the mount.
     let number: UInt32
     let handshake: Handshake
+    /// Where `OpenFiles` keeps what the kernel reads by itself.
+    let openFiles: OwnedDescriptor
 
-    package init(connection: OwnedDescriptor, number: UInt32, handshake: Handshake) {
+    package init(
+        connection: OwnedDescriptor, number: UInt32, handshake: Handshake, openFiles: OwnedDescriptor
+    ) {
+        self.openFiles = openFiles
         self.connection = connection
         self.number = number
         self.handshake = handshake

@@ -1,6 +1,7 @@
 import CFuse3
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
 
 /// How to mount.
@@ -17,10 +18,14 @@ package struct MountOptions: Sendable {
     package var threads: Int
     /// Whether the kernel may be asked again for what a dead server had taken.
     package var resends = true
+    /// How files are to be served.
+    package var serving: Serving
 
     package init(
-        mountpoint: String, fsname: String, allowOther: Bool = false, readAhead: Int = 1024, threads: Int = 8
+        mountpoint: String, fsname: String, allowOther: Bool = false, readAhead: Int = 1024, threads: Int = 8,
+        serving: Serving = Serving(mode: .stateless, why: "asked for")
     ) {
+        self.serving = serving
         self.mountpoint = mountpoint
         self.fsname = fsname
         self.allowOther = allowOther
@@ -36,23 +41,7 @@ enum Mounting {
     /// The canonical mountpoint, or why nothing can be mounted there.
     static func check(_ options: MountOptions) throws(DFSError) -> String {
         let path = MountTable.canonical(options.mountpoint)
-        if let mount = try MountTable.mount(at: path), mount.type.hasPrefix("fuse") || mount.type == "erofs" {
-            let what = mount.isOurs && mount.fsname == options.fsname ? "it is this store's" : "it is \(mount.fsname)"
-            throw DFSError(
-                .operational, "\(path) is a mount already", cause: what, hint: "dfs umount \(path)", errno: EBUSY)
-        }
-        guard let status = try FileStatus.of(path: path, following: true) else {
-            throw DFSError(
-                .operational, "there is no directory \(path) to mount on", hint: "mkdir -p \(path)", errno: ENOENT)
-        }
-        guard status.kind == .directory else {
-            throw DFSError(.operational, "cannot mount on \(path)", cause: "it is not a directory", errno: ENOTDIR)
-        }
-        guard try DirectoryListing.names(of: path).isEmpty else {
-            throw DFSError(
-                .operational, "cannot mount on \(path)", cause: "it is not empty", hint: "ls -A \(path)",
-                errno: ENOTEMPTY)
-        }
+        try Mountpoint.check(path, fsname: options.fsname)
         try checkDevice()
         return path
     }

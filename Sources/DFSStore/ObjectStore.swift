@@ -11,11 +11,13 @@ import Synchronization
 /// Everything it returns was checked against its digest. Thread-safe; calls block.
 package final class ObjectStore: Sendable {
     /// The tables that the host's index must have for this store.
-    package static let indexTables = ChunkTable.tables
+    package static let indexTables = ChunkTable.tables + [VerifiedPacks.table]
 
     package let backend: any Backend
     package let description: StoreDescription
     let table: ChunkTable
+    let verified: VerifiedPacks
+    let scratch = ScratchBuffers()
     private let opened = Mutex<OpenPacks>(OpenPacks())
 
     package var parameters: StoreParameters { description.parameters }
@@ -24,6 +26,7 @@ package final class ObjectStore: Sendable {
         self.backend = backend
         self.description = description
         table = ChunkTable(index: index)
+        verified = VerifiedPacks(index: index)
     }
 
     // MARK: Reading
@@ -136,7 +139,7 @@ package final class ObjectStore: Sendable {
         return bytes
     }
 
-    private func damaged(_ item: PackItem, _ pack: PackID, _ cause: String) -> DFSError {
+    func damaged(_ item: PackItem, _ pack: PackID, _ cause: String) -> DFSError {
         DFSError(
             .corrupt, "\(backend.location)/\(PackIndex.packKey(pack)) is damaged at byte \(item.offset)",
             cause: "\(item.digest.text): \(cause)", hint: "dfs verify --data")
@@ -144,12 +147,22 @@ package final class ObjectStore: Sendable {
 
     /// The pack that is a file of these chunks, byte for byte; `nil` when there is none.
     package func singleFile(of recipe: Recipe) throws(DFSError) -> (any BackendObject)? {
+        try singleFilePack(of: recipe).map { pack throws(DFSError) in try open(pack) }
+    }
+
+    package func singleFilePack(of recipe: Recipe) throws(DFSError) -> PackID? {
         guard recipe.size >= parameters.singleFile, let first = recipe.chunks.first,
             let place = try table.place(of: first.id.digest), place.item.offset == 0
         else { return nil }
         let index = try readIndex(place.pack)
-        guard index.kind == .singleFile, index.packLength == recipe.size else { return nil }
-        return try open(place.pack)
+        guard index.kind == .singleFile, index.packLength == recipe.size, index.count == recipe.chunks.count else {
+            return nil
+        }
+        // Another version of the same length may begin with the same bytes.
+        for (chunk, start) in zip(recipe.chunks, recipe.starts) {
+            guard index.holds(chunk.id.digest, at: start, length: chunk.length) else { return nil }
+        }
+        return place.pack
     }
 
     // MARK: Packs
@@ -197,6 +210,9 @@ package final class ObjectStore: Sendable {
 
     /// Whether this host's index has the table of a pack.
     package func knows(_ pack: PackID) throws(DFSError) -> Bool { try table.knows(pack) }
+
+    /// How many packs this host's index has the tables of.
+    package var knownPacks: Int { get throws(DFSError) { try table.packs().count } }
 
     /// An open pack; a bounded number stay open.
     package func open(_ pack: PackID) throws(DFSError) -> any BackendObject {

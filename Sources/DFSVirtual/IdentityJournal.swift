@@ -13,8 +13,8 @@ package final class IdentityJournal: Sendable {
     package enum Note: UInt8, Sendable {
         /// The lease on the history that is shown.
         case lease = 1
-        /// A file that the kernel reads by itself.
-        case backing = 2
+        /// How files are served: what was chosen once holds for the connection.
+        case serving = 2
     }
 
     enum Record {
@@ -42,23 +42,25 @@ package final class IdentityJournal: Sendable {
     package init(records: OwnedDescriptor, liveFiles: OwnedDescriptor) throws(DFSError) {
         file = records
         self.liveFiles = liveFiles
-        state = Mutex(State(inherited: try Self.content(of: records)))
+        let bytes = try Files.readMemory(records)
+        let (end, notes) = bytes.withUnsafeBytes { bytes in
+            var notes = [(Note, [UInt8])]()
+            let end = Self.forEach(bytes) { if case .note(let note, let text) = $0 { notes.append((note, text)) } }
+            return (end, notes)
+        }
+        // The rest of what was cut short would follow a shorter record.
+        ftruncate(records.raw, off_t(end))
+        state = Mutex(State(end: Int64(end), inherited: Array(bytes[..<end]), notes: notes))
     }
 
-    static func content(of file: OwnedDescriptor) throws(DFSError) -> [UInt8] {
-        let size = try System.call("cannot measure a file in memory") { lseek(file.raw, 0, SEEK_END) }
-        var bytes = [UInt8](repeating: 0, count: size)
-        var done = 0
-        while done < size {
-            let count = try System.call("cannot read a file in memory") {
-                bytes.withUnsafeMutableBytes {
-                    pread(file.raw, $0.baseAddress.map { $0 + done }, size - done, off_t(done))
-                }
-            }
-            guard count > 0 else { break }
-            done += count
+    /// Calls `body` with each whole record; returns where they end.
+    private static func forEach(_ bytes: UnsafeRawBufferPointer, _ body: (Record) -> Void) -> Int {
+        var at = 0
+        while let (record, length) = decode(UnsafeRawBufferPointer(rebasing: bytes[at...])) {
+            body(record)
+            at += length
         }
-        return Array(bytes[..<done])
+        return at
     }
 
     /// The last note of this kind that was ever written.
@@ -94,21 +96,7 @@ package final class IdentityJournal: Sendable {
             #endif
             return state.inherited
         }
-        var notes = [(Note, [UInt8])]()
-        let end = bytes.withUnsafeBytes { bytes in
-            var at = 0
-            while let (record, length) = Self.decode(UnsafeRawBufferPointer(rebasing: bytes[at...])) {
-                if case .note(let note, let bytes) = record { notes.append((note, bytes)) } else { body(record) }
-                at += length
-            }
-            return at
-        }
-        // The rest of what was cut short would follow a shorter record.
-        ftruncate(file.raw, off_t(end))
-        state.withLock { state in
-            state.end = Int64(end)
-            state.notes = notes
-        }
+        bytes.withUnsafeBytes { bytes in _ = Self.forEach(bytes, body) }
     }
 
     // MARK: Records

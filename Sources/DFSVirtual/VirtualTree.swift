@@ -71,7 +71,8 @@ package final class VirtualTree: Sendable {
         control = ControlFiles(
             version: options.version,
             statistics: {
-                let json = statistics.json(directories: table.count, liveFiles: live.count)
+                let json = statistics.json(
+                    directories: table.count, liveFiles: live.count, content: content.statistics)
                 return json.canonicalBytes + [0x0a]
             },
             health: {

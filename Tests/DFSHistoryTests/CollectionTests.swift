@@ -461,7 +461,7 @@ import Testing
         try fill("b", 2)
         let two = try commit()
         let state = try repository.state()
-        let lease = try #require(Lease.take(repository, sequence: state.head.sequence, host: "here"))
+        let lease = try #require(Lease.take(repository.backend, sequence: state.head.sequence, host: "here"))
         try drop("b")
         _ = try commit()
         try remove(2)

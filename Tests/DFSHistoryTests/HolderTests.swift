@@ -89,7 +89,7 @@ import Testing
         #expect(objects.count == 11 && objects.values.joined().count == 13)
         // As of the second version: the first is not shown.
         let file = Digest.of(shown)
-        let lease = try #require(Lease.take(repository, sequence: two.sequence, host: "here"))
+        let lease = try #require(Lease.take(repository.backend, sequence: two.sequence, host: "here"))
         let holder = try #require(try holders(file).first { $0.what.hasPrefix("x@v2, shown by here") })
         #expect(holder.paths == ["shown"])
         let collector = Collector(repository: repository, options: .init(grace: 0, compactBelow: 100))

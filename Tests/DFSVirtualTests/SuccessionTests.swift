@@ -105,8 +105,8 @@ struct SuccessionTests {
     @Test func notesAreKept() throws {
         let first = try tree()
         try first.journal.append(.lease, Array("leases/1".utf8))
-        try first.journal.append(.backing, [1, 2, 3])
+        try first.journal.append(.serving, [1, 2, 3])
         let second = try tree()
-        #expect(second.journal.last(.lease) == Array("leases/1".utf8) && second.journal.last(.backing) == [1, 2, 3])
+        #expect(second.journal.last(.lease) == Array("leases/1".utf8) && second.journal.last(.serving) == [1, 2, 3])
     }
 }

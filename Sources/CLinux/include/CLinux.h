@@ -38,6 +38,14 @@ int clinux_unshare(int flags);
 int clinux_pivot_root(const char *new_root, const char *put_old);
 extern const int clinux_CLONE_NEWNS, clinux_CLONE_NEWUSER;
 
+// The mount calls of Linux 5.2, by number: older C libraries lack them. fsconfig's commands: 0 flag, 1 string, 6 create.
+int clinux_fsopen(const char *type);
+int clinux_fsconfig(int context, unsigned command, const char *key, const char *value);
+// Mounts what `context` describes, read-only, nosuid and nodev, at `path`.
+int clinux_fsmount_at(int context, const char *path);
+// Binds the mount at `source` at `path`.
+int clinux_bind_mount(const char *source, const char *path);
+
 // The W* status macros.
 int clinux_wifexited(int status);
 int clinux_wexitstatus(int status);

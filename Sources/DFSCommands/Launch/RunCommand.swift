@@ -37,6 +37,9 @@ struct RunCommand: DFSCommand {
     @Flag(help: "Leave {data}, {outputs} and {run} in the command as they are.")
     var noExpand = false
 
+    @Option(help: "How data is served: sealed (by the kernel itself; root), fuse, or the better of them.")
+    var serve: DataChoice = .auto
+
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.")
@@ -88,7 +91,8 @@ struct RunCommand: DFSCommand {
 
     private static let notBuilt = ["--code", "--like", "--require", "--deny", "--no-freeze-env", "--no-access"]
     private static let built = [
-        "--data", "--in-place", "--strict", "--seed", "--tag", "--note", "--no-expand", "--store", "--json", "--quiet",
+        "--data", "--in-place", "--strict", "--seed", "--tag", "--note", "--no-expand", "--serve", "--store", "--json",
+        "--quiet",
         "--progress", "--color", "--jobs", "--help",
     ]
 

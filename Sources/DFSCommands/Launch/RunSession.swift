@@ -15,6 +15,7 @@ final class RunSession {
     private let live: LiveRun
     private let plan: RunPlan
     private let server: ViewServer
+    private var serving = DataServing()
 
     init(
         context: CommandContext, repository: Repository, signer: any Signer, live: LiveRun, plan: RunPlan,
@@ -47,7 +48,8 @@ final class RunSession {
     func run() throws(DFSError) -> ExitCode {
         let state = try repository.state()
         context.output.say(plan.summary)
-        let view = try prepareView()
+        defer { serving.end(linger: (try? context.viewLinger()) ?? 0) }
+        let view = try prepareView(state)
         let (ending, result) = try start(view, state)
         return try seal(view, ending, result)
     }
@@ -164,13 +166,18 @@ final class RunSession {
     // MARK: The view
 
     /// Without FUSE or namespaces what would be mounted is copied.
-    private func prepareView() throws(DFSError) -> RunView {
+    private func prepareView(_ state: LedgerState) throws(DFSError) -> RunView {
         let usesNamespace = plan.capabilities.namespace != .none
         let history = usesNamespace ? server.path() : nil
         var view = RunView(
             plan: plan, live: live, environment: context.environment, history: history,
             cacheRoot: try context.directories.cache())
-        if history == nil {
+        if usesNamespace {
+            serving = try DataServingChoice(context: context, repository: repository, choice: plan.options.serve).serve(
+                plan.inputs, sequence: state.head.sequence, isPrivileged: plan.capabilities.namespace == .mount)
+            view.serving = serving
+        }
+        if history == nil, !serving.isSealed || plan.inputs.isEmpty {
             let cause = server.failure.map { $0.cause ?? $0.what } ?? plan.capabilities.userNamespace.reason
             context.output.warn("data is copied for this run: \(cause ?? "no namespaces here")")
             view.copiedData = try copyData(to: live.scratch + "/data")
@@ -186,7 +193,7 @@ final class RunSession {
     private func copyData(to folder: String) throws(DFSError) -> [String: String] {
         try Files.makeDirectories(folder)
         var copies = [String: String]()
-        for input in plan.inputs {
+        for input in plan.inputs where serving.base(input.key) == nil {
             let target = folder + "/" + input.key
             try Export(reader: repository.reader, threads: context.jobs).run(
                 .root(input.version.tree, modified: input.version.time), to: target)
@@ -236,7 +243,9 @@ final class RunSession {
     private func seal(
         _ view: RunView, _ outcome: Supervisor.Outcome, _ workKind: String
     ) throws(DFSError) -> ExitCode {
-        var result: [String: JSONValue] = ["served": .string(view.served), "working-directory": .string(workKind)]
+        var result: [String: JSONValue] = [
+            "served": .string(view.served), "data-served": serving.json, "working-directory": .string(workKind),
+        ]
         let state: RunOutcome
         let code: Int32
         switch outcome {

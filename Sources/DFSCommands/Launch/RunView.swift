@@ -13,6 +13,8 @@ struct RunView {
     let environment: ProcessEnvironment
     /// Where the store is mounted on the host; `nil` without FUSE.
     let history: String?
+    /// Data that needs no FUSE.
+    var serving = DataServing()
     /// Copies that stand in for the mount.
     var copiedData: [String: String] = [:]
     var copiedCode: String?
@@ -31,8 +33,8 @@ struct RunView {
     var outputs: String { runDirectory + "/outputs" }
     var metrics: String { isNamespaced ? runDirectory + "/metrics.jsonl" : live.metrics }
 
-    /// `fuse`, or `copy` where there was no other way.
-    var served: String { history != nil && isNamespaced ? "fuse" : "copy" }
+    /// `sealed` where the kernel serves all data by itself, `fuse`, or `copy` where there was no other way.
+    var served: String { serving.isSealed ? "sealed" : history != nil && isNamespaced ? "fuse" : "copy" }
     var workKind: String { plan.options.inPlace ? "in-place" : copiedCode != nil || !isNamespaced ? "copy" : "overlay" }
 
     var placeholders: Placeholders {
@@ -80,6 +82,7 @@ struct RunView {
     }
 
     private func dataSource(_ input: DataInput) -> RawPath {
+        if let base = serving.base(input.key) { return RawPath(base) }
         if let copy = copiedData[input.key] { return RawPath(copy) }
         return RawPath("\(history ?? "")/datasets/\(input.dataset)/v\(input.version.number)")
     }

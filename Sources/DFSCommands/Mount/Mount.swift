@@ -3,11 +3,8 @@ import DFSFuse
 import DFSHistory
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
-
-enum ServeChoice: String, ExpressibleByArgument, CaseIterable {
-    case auto, stateless
-}
 
 /// `dfs mount [PATH]`: the whole store as a directory. Returns once it serves.
 struct MountCommand: DFSCommand {
@@ -17,7 +14,10 @@ struct MountCommand: DFSCommand {
     @Argument(help: "An empty directory (default: /deepops where it may be mounted on, else ~/deepops).")
     var path: String?
 
-    @Option(help: "How files are served. auto chooses; this version serves stateless.")
+    @Option(help: "Mount this version alone on PATH, served by the kernel itself (needs root).")
+    var seal: String?
+
+    @Option(help: "How files are served; auto chooses, and `dfs mounts` says why.")
     var serve: ServeChoice = .auto
 
     @Flag(help: "Serve in this process and stay.")
@@ -33,6 +33,7 @@ struct MountCommand: DFSCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        if let seal { return try SealCommand(context: context, reference: seal, path: path).run() }
         let repository = try context.repository()
         let mountpoint = try context.mountpoint(path)
         let registry = try context.mountRegistry()
@@ -43,13 +44,15 @@ struct MountCommand: DFSCommand {
             try context.output.report(
                 MountReport(
                     mountpoint: mountpoint, store: record.store, pid: supervision.server ?? record.server.pid,
-                    supervisor: supervision.supervisor.pid))
+                    supervisor: supervision.supervisor.pid, serve: record.serve, why: record.why))
             return .done
         }
         var request = ServeRequest(
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
         request.resends = !noResend
+        request.serve = serve
+        request.hotLimit = try context.cacheLimit()
         request.registry = registry.directory
         if foreground {
             let output = context.output
@@ -57,10 +60,11 @@ struct MountCommand: DFSCommand {
             return .done
         }
         request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
-        let server = try ServerProcess.start(request, supervised: true).waitUntilServing()
+        let server = try ServerProcess.start(request).waitUntilServing()
         try context.output.report(
             MountReport(
-                mountpoint: mountpoint, store: repository.root, pid: server.server, supervisor: server.child.pid))
+                mountpoint: mountpoint, store: repository.root, pid: server.server, supervisor: server.child.pid,
+                serve: server.serving?.mode.rawValue, why: server.serving?.why))
         return .done
     }
 }
@@ -71,11 +75,14 @@ private struct MountReport: Report {
     let store: String
     let pid: Int32
     let supervisor: Int32
+    let serve: String?
+    let why: String?
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(mountpoint), "store": .string(store), "pid": .integer(Int64(pid)),
-            "supervisor": .integer(Int64(supervisor)), "serve": "stateless",
+            "supervisor": .integer(Int64(supervisor)), "serve": serve.map { .string($0) } ?? .null,
+            "why": why.map { .string($0) } ?? .null,
         ]
     }
 

@@ -2,6 +2,7 @@ import DFSChunking
 import DFSFuse
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
 
 /// Which process serves which mount: one small file each, in the user's runtime directory.
@@ -13,8 +14,14 @@ struct MountRegistry: Sendable {
         let store: String
         let server: ProcessIdentity
         let started: Timestamp
+        /// As it was chosen; what became of it is in the mount's statistics.
         let serve: String
+        let why: String
         let log: String?
+        /// Of a sealed view: where its file system is mounted.
+        var base: String?
+
+        var isSealed: Bool { base != nil }
     }
 
     private func path(_ mountpoint: String, _ ending: String = ".json") -> String {
@@ -24,16 +31,33 @@ struct MountRegistry: Sendable {
     func supervisionPath(_ mountpoint: String) -> String { path(mountpoint, ".supervisor") }
 
     /// Registers this process as the server of a mount.
-    func add(_ request: ServeRequest) throws(DFSError) {
+    func add(_ request: ServeRequest, _ serving: Serving) throws(DFSError) {
+        try write(
+            request.mountpoint,
+            [
+                "mountpoint": .string(request.mountpoint), "store": .string(request.store),
+                "server": try ProcessIdentity.own().json, "started": .string(Clock.now().description),
+                "serve": .string(serving.mode.rawValue), "why": .string(serving.why),
+                "log": request.log.map { .string($0) } ?? .null,
+            ])
+    }
+
+    /// Registers a sealed view, which no process serves. `base`: where its file system is mounted.
+    func addSealed(_ mountpoint: String, store: String, base: String) throws(DFSError) {
+        try write(
+            mountpoint,
+            [
+                "mountpoint": .string(mountpoint), "store": .string(store), "server": try ProcessIdentity.own().json,
+                "started": .string(Clock.now().description), "serve": "sealed",
+                "why": "asked for: one version, read by the kernel", "base": .string(base),
+            ])
+    }
+
+    private func write(_ mountpoint: String, _ json: JSONValue) throws(DFSError) {
         try Files.makeDirectories(directory, mode: 0o700)
-        let json: JSONValue = [
-            "mountpoint": .string(request.mountpoint), "store": .string(request.store),
-            "server": try ProcessIdentity.own().json, "started": .string(Clock.now().description),
-            "serve": "stateless", "log": request.log.map { .string($0) } ?? .null,
-        ]
         let file = try DurableFile(temporaryDirectory: directory, mode: 0o600)
         try file.append(json.canonicalBytes)
-        try file.replace(path(request.mountpoint))
+        try file.replace(path(mountpoint))
     }
 
     func remove(_ mountpoint: String) {
@@ -64,7 +88,8 @@ struct MountRegistry: Sendable {
         else { return nil }
         return Record(
             mountpoint: mountpoint, store: store, server: server, started: started,
-            serve: json["serve"]?.string ?? "stateless", log: json["log"]?.string)
+            serve: json["serve"]?.string ?? "stateless", why: json["why"]?.string ?? "", log: json["log"]?.string,
+            base: json["base"]?.string)
     }
 }
 

@@ -43,7 +43,7 @@ final class MountSupervisor {
 
     /// What a server leaves to the next.
     private struct Legacy {
-        let handshake, records, liveFiles: OwnedDescriptor
+        let handshake, records, liveFiles, openFiles: OwnedDescriptor
 
         init() throws(DFSError) {
             func memory(_ name: String) throws(DFSError) -> OwnedDescriptor {
@@ -53,6 +53,7 @@ final class MountSupervisor {
             handshake = try memory("handshake")
             records = try memory("records")
             liveFiles = try memory("live-files")
+            openFiles = try memory("open-files")
         }
 
         var canGoOn: Bool { Handshake(handshake).canGoOn }
@@ -66,7 +67,7 @@ final class MountSupervisor {
                 clinux_signal_descriptor([SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1], 5)
             })
         supervision = MountRegistry.Supervision(supervisor: try .own())
-        connection = try FuseConnection(mounting: request.mountOptions)
+        connection = try FuseConnection(mounting: request.mountOptions())
         do throws(DFSError) {
             legacy = try Legacy()
             try start(answer: answer)
@@ -193,10 +194,11 @@ final class MountSupervisor {
         request.parent = getpid()
         request.inherited = ServeRequest.Inherited(
             connection: descriptor.raw, number: connection.number, handshake: legacy.handshake.raw,
-            records: legacy.records.raw, liveFiles: legacy.liveFiles.raw, control: line.server.raw)
+            records: legacy.records.raw, liveFiles: legacy.liveFiles.raw, openFiles: legacy.openFiles.raw,
+            control: line.server.raw)
         let child = try spawn(
             request,
-            [descriptor, legacy.handshake, legacy.records, legacy.liveFiles, line.server] + (answer.map { [$0] } ?? []))
+            [descriptor, legacy.handshake, legacy.records, legacy.liveFiles, legacy.openFiles, line.server] + (answer.map { [$0] } ?? []))
         server = SupervisedServer(child: child, line: line.supervisor)
         phase = .serving
         supervision.server = child.pid
@@ -308,7 +310,7 @@ final class MountSupervisor {
             if !isDetached { try connection.detach() }
             isDetached = true
             let fresh = try Legacy()
-            connection = try FuseConnection(mounting: request.mountOptions)
+            connection = try FuseConnection(mounting: request.mountOptions())
             isDetached = false
             legacy = fresh
             gap = nil

@@ -16,6 +16,15 @@ struct Mounts: DFSCommand {
         var rows = [MountRow]()
         for record in registry.all() {
             let mount = standing.last { $0.mountpoint == record.mountpoint && $0.isOurs }
+            if record.isSealed {
+                guard let mount = standing.last(where: { $0.mountpoint == record.mountpoint }), mount.type == "erofs"
+                else {
+                    registry.remove(record.mountpoint)
+                    continue
+                }
+                rows.append(row(record, nil, false, "serving", nil, context))
+                continue
+            }
             let supervision = registry.supervision(of: record.mountpoint)
             let isSupervised = supervision?.isAlive == true
             let isServed = try record.server.liveness() == .alive
@@ -26,13 +35,19 @@ struct Mounts: DFSCommand {
             }
             let state = try isAlive ? Self.state(mount, isSupervised ? supervision : nil) : "dead"
             let requests = state == "serving" ? Self.requests(record.mountpoint) : nil
-            rows.append(
-                MountRow(
-                    record: record, supervision: supervision, isSupervised: isSupervised, state: state,
-                    age: max(0, context.clock().seconds - record.started.seconds), requests: requests))
+            rows.append(row(record, supervision, isSupervised, state, requests, context))
         }
         try context.output.list(rows, whenEmpty: "nothing is mounted; dfs mount does it")
         return .done
+    }
+
+    private func row(
+        _ record: MountRegistry.Record, _ supervision: MountRegistry.Supervision?, _ isSupervised: Bool,
+        _ state: String, _ requests: JSONValue?, _ context: CommandContext
+    ) -> MountRow {
+        MountRow(
+            record: record, supervision: supervision, isSupervised: isSupervised, state: state,
+            age: max(0, context.clock().seconds - record.started.seconds), requests: requests)
     }
 
     private static func state(
@@ -58,7 +73,7 @@ private struct MountRow: Row {
     static let schema = "dfs.mounts/1"
     static let columns = [
         Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("RESTARTS", .right),
-        Column("STATE"),
+        Column("STATE"), Column("WHY"),
     ]
 
     let record: MountRegistry.Record
@@ -68,20 +83,28 @@ private struct MountRow: Row {
     let age: Int64
     let requests: JSONValue?
 
+    /// What the mount says itself, if it serves.
+    private var serve: String { requests?["serve"]?.string ?? record.serve }
+    private var why: String { requests?["why"]?.string ?? record.why }
     private var server: Int32 { isSupervised ? supervision?.server ?? record.server.pid : record.server.pid }
+
+    /// The kernel serves a sealed view, and nobody need look after that.
+    private var isAsItShouldBe: Bool { state == "serving" && (isSupervised || record.isSealed) }
 
     var cells: [Cell] {
         [
-            .text(record.mountpoint), .text(record.store), .text(record.serve), .text("\(server)"),
-            .text("\(supervision?.restarts ?? 0)"),
-            .text(state + (isSupervised ? "" : ", unsupervised"), state == "serving" && isSupervised ? .plain : .bad),
+            .text(record.mountpoint), .text(record.store), .text(serve),
+            .text(record.isSealed ? "-" : "\(server)"), .text("\(supervision?.restarts ?? 0)"),
+            .text(
+                state + (isSupervised || record.isSealed ? "" : ", unsupervised"), isAsItShouldBe ? .plain : .bad),
+            .text(why),
         ]
     }
 
     var json: [String: JSONValue] {
         [
-            "mountpoint": .string(record.mountpoint), "store": .string(record.store), "serve": .string(record.serve),
-            "why": "the one way this version has", "pid": .integer(Int64(server)),
+            "mountpoint": .string(record.mountpoint), "store": .string(record.store), "serve": .string(serve),
+            "why": .string(why), "pid": record.isSealed ? .null : .integer(Int64(server)),
             "supervisor": isSupervised ? supervision.map { .integer(Int64($0.supervisor.pid)) } ?? .null : .null,
             "restarts": .integer(Int64(supervision?.restarts ?? 0)),
             "restart_reason": supervision?.reason.map { .string($0) } ?? .null,

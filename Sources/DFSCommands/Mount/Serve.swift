@@ -54,8 +54,8 @@ enum Serve {
             }
         }
         let registry = request.registry.map { MountRegistry(directory: $0) }
-        try? registry?.add(request)
-        answer(request.answer, nil)
+        try? registry?.add(request, server.options.serving)
+        answer(request.answer, nil, server.options.serving)
         told("serving \(request.store) on \(server.mountpoint)")
         server.serve()
         lease?.end()
@@ -75,13 +75,16 @@ enum Serve {
         let repository = try open(request)
         let state = try repository.state()
         let legacy = try request.inherited.map { inherited throws(DFSError) in try Legacy(inherited) }
+        let serving = legacy?.serving ?? ServingFacts(state).serving(request.serve)
+        try legacy?.keep(serving)
+        let local = serving.mode == .passthrough ? localFiles(repository, request, told) : nil
         let tree = VirtualTree(
-            history: RepositoryHistory(repository), content: RepositoryContent(repository),
+            history: RepositoryHistory(repository), content: RepositoryContent(repository, local: local),
             options: VirtualTree.Options(
                 version: Root.version, rootMode: request.allowOther ? try rootMode(request.store) : 0o555,
                 capacityPath: request.store), journal: legacy?.journal)
         let server = try FuseServer(
-            tree: tree, options: request.mountOptions, inheritance: legacy?.inheritance, log: told)
+            tree: tree, options: request.mountOptions(serving), inheritance: legacy?.inheritance, log: told)
         try server.mount()
         return (server, lease(repository, state.head.sequence, legacy?.journal))
     }
@@ -96,9 +99,9 @@ enum Serve {
     /// What is shown from now on stays readable when it is removed; that which a predecessor showed, too.
     private static func lease(_ repository: Repository, _ sequence: UInt64, _ journal: IdentityJournal?) -> Lease? {
         if let key = journal?.last(.lease) {
-            return Lease.resume(repository, key: String(decoding: key, as: UTF8.self))
+            return Lease.resume(repository.backend, key: String(decoding: key, as: UTF8.self))
         }
-        let lease = Lease.take(repository, sequence: sequence, host: hostName())
+        let lease = Lease.take(repository.backend, sequence: sequence, host: hostName())
         if let lease { try? journal?.append(.lease, Array(lease.key.utf8)) }
         return lease
     }
@@ -118,7 +121,25 @@ enum Serve {
                 records: adopt(inherited.records), liveFiles: adopt(inherited.liveFiles))
             inheritance = Inheritance(
                 connection: adopt(inherited.connection), number: inherited.number,
-                handshake: Handshake(adopt(inherited.handshake)))
+                handshake: Handshake(adopt(inherited.handshake)), openFiles: adopt(inherited.openFiles))
+        }
+
+        /// As the first server chose.
+        var serving: Serving? {
+            guard let bytes = journal.last(.serving), let json = try? JSONValue.parse(bytes),
+                let mode = json["mode"]?.string.flatMap({ ServeMode(rawValue: $0) })
+            else { return nil }
+            return Serving(
+                mode: mode, why: json["why"]?.string ?? "", isAutomatic: json["automatic"]?.bool ?? false)
+        }
+
+        func keep(_ serving: Serving) throws(DFSError) {
+            guard journal.last(.serving) == nil else { return }
+            let json: JSONValue = [
+                "mode": .string(serving.mode.rawValue), "why": .string(serving.why),
+                "automatic": .bool(serving.isAutomatic),
+            ]
+            try journal.append(.serving, json.canonicalBytes)
         }
     }
 
@@ -137,7 +158,15 @@ enum Serve {
         guard answers else { throw System.error(EAGAIN, "cannot start a thread") }
     }
 
-    private static func hostName() -> String {
+    /// Where the kernel may read files by itself.
+    private static func localFiles(
+        _ repository: Repository, _ request: ServeRequest, _ told: @escaping @Sendable (String) -> Void
+    ) -> LocalFiles {
+        let hot = HotFiles(directory: repository.cacheDirectory, reader: repository.reader, limit: request.hotLimit)
+        return LocalFiles(reader: repository.reader, hot: hot, told: told)
+    }
+
+    static func hostName() -> String {
         var buffer = [CChar](repeating: 0, count: 256)
         gethostname(&buffer, 255)
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -173,13 +202,17 @@ enum Serve {
         guard waits else { throw System.error(EAGAIN, "cannot start a thread") }
     }
 
-    private static func answer(_ descriptor: Int32, _ error: DFSError?) {
-        if descriptor >= 0 { answer(OwnedDescriptor(adopting: descriptor), error) }
+    private static func answer(_ descriptor: Int32, _ error: DFSError?, _ serving: Serving? = nil) {
+        if descriptor >= 0 { answer(OwnedDescriptor(adopting: descriptor), error, serving) }
     }
 
     /// Says that it serves or why it does not; the reader waits until nobody has the descriptor any more.
-    static func answer(_ descriptor: OwnedDescriptor, _ error: DFSError?) {
+    static func answer(_ descriptor: OwnedDescriptor, _ error: DFSError?, _ serving: Serving? = nil) {
         var members: [String: JSONValue] = ["pid": .integer(Int64(getpid()))]
+        if let serving {
+            members["serve"] = .string(serving.mode.rawValue)
+            members["why"] = .string(serving.why)
+        }
         if let error {
             members["code"] = .string(error.code.rawValue)
             members["what"] = .string(error.what)

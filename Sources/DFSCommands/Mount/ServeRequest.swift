@@ -1,5 +1,6 @@
 import DFSFuse
 import DFSModel
+import DFSVirtual
 
 /// What a serving process is told, as JSON on its command line.
 struct ServeRequest: Sendable {
@@ -8,6 +9,9 @@ struct ServeRequest: Sendable {
     var mountpoint: String
     var allowOther = false
     var threads = 8
+    var serve = ServeChoice.stateless
+    /// The most bytes that hot files may take; `nil`: as is usual.
+    var hotLimit: UInt64?
     /// Ends, and unmounts, when the process that started it dies.
     var endsWithParent = false
     var parent: Int32 = 0
@@ -23,9 +27,11 @@ struct ServeRequest: Sendable {
     /// Only looks whether the store can be served.
     var isProbe = false
 
-    var mountOptions: MountOptions {
+    /// `serving` is of no importance to whoever only mounts.
+    func mountOptions(_ serving: Serving? = nil) -> MountOptions {
         var options = MountOptions(
             mountpoint: mountpoint, fsname: "dfs:" + store, allowOther: allowOther, threads: threads)
+        if let serving { options.serving = serving }
         options.resends = resends
         return options
     }
@@ -38,6 +44,7 @@ struct ServeRequest: Sendable {
         var handshake: Int32
         var records: Int32
         var liveFiles: Int32
+        var openFiles: Int32
         /// Where the supervisor asks.
         var control: Int32
     }
@@ -47,8 +54,10 @@ struct ServeRequest: Sendable {
             "store": .string(store), "cacheRoot": .string(cacheRoot), "mountpoint": .string(mountpoint),
             "allowOther": .bool(allowOther), "threads": .integer(Int64(threads)),
             "endsWithParent": .bool(endsWithParent), "parent": .integer(Int64(parent)),
-            "answer": .integer(Int64(answer)), "resends": .bool(resends), "probe": .bool(isProbe),
+            "answer": .integer(Int64(answer)), "serve": .string(serve.rawValue), "resends": .bool(resends),
+            "probe": .bool(isProbe),
         ]
+        if let hotLimit { members["hotLimit"] = .integer(Int64(clamping: hotLimit)) }
         if let registry { members["registry"] = .string(registry) }
         if let log { members["log"] = .string(log) }
         if let inherited { members["inherited"] = inherited.json }
@@ -71,6 +80,8 @@ struct ServeRequest: Sendable {
         endsWithParent = json["endsWithParent"]?.bool ?? false
         parent = Int32(json["parent"]?.integer ?? 0)
         answer = Int32(json["answer"]?.integer ?? -1)
+        serve = json["serve"]?.string.flatMap { ServeChoice(rawValue: $0) } ?? .stateless
+        hotLimit = json["hotLimit"]?.integer.flatMap { UInt64(exactly: $0) }
         registry = json["registry"]?.string
         log = json["log"]?.string
         resends = json["resends"]?.bool ?? true
@@ -82,14 +93,14 @@ struct ServeRequest: Sendable {
 extension ServeRequest.Inherited {
     var json: JSONValue {
         .array(
-            [connection, Int32(bitPattern: number), handshake, records, liveFiles, control].map { .integer(Int64($0)) })
+            [connection, Int32(bitPattern: number), handshake, records, liveFiles, openFiles, control].map { .integer(Int64($0)) })
     }
 
     init?(_ json: JSONValue) {
         let numbers = json.array?.compactMap { $0.integer.flatMap { Int32(exactly: $0) } } ?? []
-        guard numbers.count == 6 else { return nil }
+        guard numbers.count == 7 else { return nil }
         self.init(
             connection: numbers[0], number: UInt32(bitPattern: numbers[1]), handshake: numbers[2],
-            records: numbers[3], liveFiles: numbers[4], control: numbers[5])
+            records: numbers[3], liveFiles: numbers[4], openFiles: numbers[5], control: numbers[6])
     }
 }

@@ -2,14 +2,17 @@ import CLinux
 import DFSFuse
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
 
-/// A serving process that this one started.
+/// A supervisor that this process started, and the server that it started.
 struct ServerProcess {
     let child: ChildProcess
     let mountpoint: String
-    /// The process that serves, which may be a child of the child.
+    /// The process that serves, a child of the child.
     let server: Int32
+    /// As it was chosen; `nil` of one whose start was not waited for.
+    var serving: Serving?
 
     static let executable = "/proc/self/exe"
 
@@ -28,7 +31,10 @@ struct ServerProcess {
             }
             guard let what = json["what"]?.string else {
                 let server = json["pid"]?.integer.flatMap { Int32(exactly: $0) } ?? child.pid
-                return ServerProcess(child: child, mountpoint: mountpoint, server: server)
+                let serving = json["serve"]?.string.flatMap { ServeMode(rawValue: $0) }.map { mode in
+                    Serving(mode: mode, why: json["why"]?.string ?? "")
+                }
+                return ServerProcess(child: child, mountpoint: mountpoint, server: server, serving: serving)
             }
             _ = child.wait(milliseconds: 1000)
             throw DFSError(
@@ -37,8 +43,7 @@ struct ServerProcess {
         }
     }
 
-    /// With a supervisor, or without.
-    static func start(_ request: ServeRequest, supervised: Bool) throws(DFSError) -> Starting {
+    static func start(_ request: ServeRequest) throws(DFSError) -> Starting {
         var ends: [Int32] = [-1, -1]
         try System.call("cannot make a pipe") { clinux_pipe(&ends) }
         let reading = OwnedDescriptor(adopting: ends[0]), writing = OwnedDescriptor(adopting: ends[1])
@@ -51,7 +56,7 @@ struct ServerProcess {
             log = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
         }
         let child = try ChildProcess.start(
-            executable, arguments: ["dfs", supervised ? "__supervise" : "__serve", request.json.canonicalText],
+            executable, arguments: ["dfs", "__supervise", request.json.canonicalText],
             output: log, inherited: [writing])
         return Starting(child: child, mountpoint: request.mountpoint, answer: reading)
     }

@@ -24,6 +24,9 @@ struct Umount: DFSCommand {
             registry.remove(mountpoint)
             throw DFSError(.noReference, "nothing is mounted on \(mountpoint)", hint: "dfs mounts")
         }
+        if let record = registry.record(mountpoint), record.isSealed, mount.type == "erofs" {
+            return try endSealed(record, registry)
+        }
         guard mount.isOurs else {
             throw DFSError(
                 .refused, "\(mountpoint) is not a mount of a store", cause: "it is \(mount.type) of \(mount.fsname)",
@@ -43,6 +46,19 @@ struct Umount: DFSCommand {
         try waitForEnd(of: server, mountpoint)
         try waitForEnd(of: supervisor, mountpoint)
         registry.remove(mountpoint)
+        return .done
+    }
+
+    /// Takes a view away, and its file system with it when nobody else uses that.
+    private func endSealed(_ record: MountRegistry.Record, _ registry: MountRegistry) throws(DFSError) -> ExitCode {
+        do throws(DFSError) { try MountTable.unmount(record.mountpoint, lazy: lazy) } catch {
+            guard error.errno == EBUSY else { throw error }
+            throw DFSError(
+                .operational, error.what, cause: error.cause, hint: "dfs umount --lazy \(record.mountpoint)",
+                errno: EBUSY)
+        }
+        registry.remove(record.mountpoint)
+        if let base = record.base { try Keeper.look(base) }
         return .done
     }
 

@@ -40,6 +40,8 @@ enum HiddenCommands {
             return 0
         },
         "__history": MakeHistory.run(arguments:),
+        "__keep": Keeper.run(arguments:),
+        "__seal": BackgroundSealing.run(arguments:),
         "__serve": Serve.run(arguments:),
         "__supervise": Supervise.run(arguments:),
     ]

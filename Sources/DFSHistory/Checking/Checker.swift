@@ -66,8 +66,10 @@ package final class Checker: Sendable {
         let subjects = CheckSubjects(state)
         let packs = try self.packs(state, homes, subjects, &report)
         report.packs = packs.count
+        let stamps = data ? repository.objects.stamps(of: packs.sorted()) : []
         if data { try packChecker.checkBytes(packs.sorted(), items: true, threads: threads) }
         let findings = packChecker.takeFindings().filter { packs.contains($0.pack) }
+        repository.objects.noteVerified(stamps, except: findings.map(\.pack))
         report.bytes = packChecker.bytes.current
         try trees(subjects, state, findings, files: files, &report)
         report.unreferenced = try unreferenced(packs, state)

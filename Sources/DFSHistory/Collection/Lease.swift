@@ -24,20 +24,20 @@ package final class Lease: Sendable {
 
     /// Takes a lease on the history up to `sequence`; `nil` where the store cannot be written: then only the grace of
     /// collection protects what is shown.
-    package static func take(_ repository: Repository, sequence: UInt64, host: String) -> Lease? {
+    package static func take(_ backend: DirectoryBackend, sequence: UInt64, host: String) -> Lease? {
         let name = UUIDv7.make().text
         let json: JSONValue = [
             "format": "dfs.lease/1", "host": .string(host), "pid": .integer(Int64(getpid())),
             "sequence": .integer(Int64(clamping: sequence)), "started": .string(Clock.now().description),
         ]
         let key = "leases/\(name).json"
-        do throws(DFSError) { try repository.backend.put(key, json.canonicalBytes) } catch { return nil }
-        return Lease(key: key, path: repository.backend.path(key))
+        do throws(DFSError) { try backend.put(key, json.canonicalBytes) } catch { return nil }
+        return Lease(key: key, path: backend.path(key))
     }
 
     /// Keeps a lease that a process which died has taken.
-    package static func resume(_ repository: Repository, key: String) -> Lease {
-        Lease(key: key, path: repository.backend.path(key))
+    package static func resume(_ backend: DirectoryBackend, key: String) -> Lease {
+        Lease(key: key, path: backend.path(key))
     }
 
     /// Says that it still holds, about once an hour however often it is called.

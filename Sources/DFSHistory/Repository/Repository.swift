@@ -18,7 +18,7 @@ package final class Repository: Sendable {
     package let ledger: Ledger
     package let index: Index
     /// This host's folder for the store.
-    private let cacheDirectory: String
+    package let cacheDirectory: String
     private let refreshing = Lock()
     private let learning: Learning
     /// Sets with their bases, so that a history of many versions is not walked for each of them.
@@ -27,9 +27,12 @@ package final class Repository: Sendable {
     package var root: String { backend.root }
     package var id: StoreID { description.store }
 
+    /// What uncompressed copies for sealed views hold (DFSSealedView).
+    package static let hotTable = "hot"
+
     /// Changes when what this program keeps in the index changes its form.
-    private static let indexSchema = "5"
-    private static let tables = ObjectStore.indexTables + Learning.tables + [StatCache.table]
+    private static let indexSchema = "7"
+    private static let tables = ObjectStore.indexTables + Learning.tables + [StatCache.table, hotTable]
 
     private init(
         backend: DirectoryBackend, description: StoreDescription, storeFileDigest: Digest, index: Index,
@@ -124,7 +127,10 @@ package final class Repository: Sendable {
 
     /// Takes into the index what a finished append has made part of the store. The entry stands: a cache that cannot be
     /// written costs time later and is no failure.
-    package func remember(_ finished: StoreWriter.Finished) { try? objects.learn(tables: finished.tables) }
+    package func remember(_ finished: StoreWriter.Finished) {
+        try? objects.learn(tables: finished.tables)
+        objects.noteWritten(finished.written)
+    }
 
     /// The stat cache of a dataset or project whose latest content is `latest`, in `state`.
     package func statCache(scope: String, latest: RecordReference?, in state: LedgerState) throws(DFSError) -> StatCache

@@ -178,6 +178,8 @@ package final class StoreWriter: Sendable {
         package let pack: PackID
         /// The tables of all packs written, for the host's index once the ledger names them.
         package let tables: [PackIndex]
+        /// Those of them that this writer wrote; others were adopted.
+        package let written: [PackID]
         /// All packs that were written or relied on; those of the base are not among them.
         package let rests: Set<PackID>
     }
@@ -190,7 +192,8 @@ package final class StoreWriter: Sendable {
         var added = used
         let relied = adopted.withLock { adopted in adopted.used.sorted().map { adopted.packs[$0] } }
         try settle(relied)
-        let content = finished.withLock { $0 } + relied
+        let own = finished.withLock { $0 }
+        let content = own + relied
         for table in content { added.insert(table.id) }
         if let base { added.insert(base.pack) }
         let set = try putHere(PackSet(base: base?.packs, added: added).encode())
@@ -199,7 +202,8 @@ package final class StoreWriter: Sendable {
         finished.withLock { $0.append(last) }
         close()
         return Finished(
-            packs: set, pack: last.id, tables: content + [last], rests: used.union((content + [last]).map(\.id)))
+            packs: set, pack: last.id, tables: content + [last], written: (own + [last]).map(\.id),
+            rests: used.union((content + [last]).map(\.id)))
     }
 
     /// From here on nothing can be stored; what was claimed need not be held.

@@ -1,0 +1,108 @@
+import ArgumentParser
+import DFSHistory
+import DFSLedger
+import DFSModel
+import DFSSealedView
+import DFSSystem
+
+/// What `dfs-run --serve` asks for.
+enum DataChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case auto, sealed, fuse
+}
+
+/// How each dataset of a run is served, and why.
+struct DataServing {
+    enum Way: Sendable {
+        /// At this place of the host, which stays while the view is held.
+        case sealed(base: String, SealedView)
+        case fuse(why: String)
+    }
+
+    /// By key of the data.
+    private(set) var ways: [String: Way] = [:]
+
+    func base(_ key: String) -> String? {
+        if case .sealed(let base, _) = ways[key] { return base }
+        return nil
+    }
+
+    mutating func set(_ key: String, _ way: Way) { ways[key] = way }
+
+    /// Lets go of the views. Where none is to linger, they are gone afterwards if nobody else uses them.
+    mutating func end(linger: Int) {
+        let bases = ways.keys.compactMap(base)
+        ways = [:]
+        if linger == 0 { for base in Set(bases) { try? Keeper.look(base) } }
+    }
+
+    /// Whether no data needs another way.
+    var isSealed: Bool { !ways.isEmpty && ways.values.allSatisfy { if case .sealed = $0 { true } else { false } } }
+
+    var json: JSONValue {
+        .object(
+            ways.mapValues { way in
+                switch way {
+                case .sealed: ["way": "sealed"]
+                case .fuse(let why): ["way": "fuse", "why": .string(why)]
+                }
+            })
+    }
+}
+
+/// Chooses how a run's data is served: sealed where that needs no time to speak of, so that a job's start does not depend on
+/// how much data it has. What is not sealed yet is served by FUSE this time, and sealed in the background for the next.
+struct DataServingChoice {
+    let context: CommandContext
+    let repository: Repository
+    let choice: DataChoice
+
+    /// What is made while the job waits: some tenths of a second.
+    static let atOnce = SealedViews.Limits(copiedBytes: 64 << 20, uncheckedBytes: 512 << 20, entries: 20_000)
+
+    func serve(_ inputs: [DataInput], sequence: UInt64, isPrivileged: Bool) throws(DFSError) -> DataServing {
+        var serving = DataServing()
+        for input in inputs {
+            serving.set(input.key, try way(of: input, sequence, isPrivileged))
+        }
+        return serving
+    }
+
+    private func way(of input: DataInput, _ sequence: UInt64, _ isPrivileged: Bool) throws(DFSError) -> DataServing.Way
+    {
+        if choice == .fuse { return .fuse(why: "asked for") }
+        let obstacle =
+            SealedMounts.obstacle()
+            ?? (isPrivileged
+                ? nil : DFSError(.cannotServe, "no mount", cause: "the run has no mount namespace of root's"))
+        if let obstacle {
+            if choice == .sealed { throw obstacle }
+            return .fuse(why: obstacle.cause ?? obstacle.what)
+        }
+        let reference = "\(input.dataset)@v\(input.version.number)"
+        do throws(DFSError) {
+            let mounts = try context.sealedMounts(repository)
+            let limits = choice == .auto ? Self.atOnce : SealedViews.Limits()
+            let view = try context.progress.track("seal \(reference)") { activity throws(DFSError) in
+                activity.expectedFiles.increment(by: Int(clamping: input.version.tree.files))
+                return try mounts.views.prepare(
+                    ViewSubject(input.version, of: input.dataset), limits: limits,
+                    progress: .init(
+                        entries: activity.files, checkedBytes: activity.bytes, expectedBytes: activity.expectedBytes))
+            }
+            return .sealed(base: try mounts.attach(view, sequence: sequence, linger: try context.viewLinger()), view)
+        } catch {
+            // Damage would be met by any other way too, but only where the job looks: the choice is the job's.
+            if choice == .sealed { throw error }
+            if error.isTooMuch { sealInBackground(input) }
+            return .fuse(why: error.cause.map { "\(error.what): \($0)" } ?? error.what)
+        }
+    }
+
+    /// The next run finds the image. Nothing depends on it.
+    private func sealInBackground(_ input: DataInput) {
+        guard let cache = try? context.directories.cache(), let limit = try? context.cacheLimit() else { return }
+        try? BackgroundSealing.start(
+            dataset: input.dataset, version: input.version.number, store: repository.root, cacheRoot: cache,
+            limit: limit)
+    }
+}

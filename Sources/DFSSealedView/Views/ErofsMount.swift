@@ -1,0 +1,89 @@
+import CLinux
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// Mounts images with the system calls themselves: mount(8) would make a loop device of each, and mount(2)'s options hold some
+/// hundred devices.
+enum ErofsMount {
+    struct Options: Sendable {
+        /// Reads packs past the page cache: slower the first time, and nothing is cached twice.
+        var directIO = false
+    }
+
+    /// Mounts `image` at `mountpoint`, read-only. `device` gives the files behind it one after the other.
+    static func mount(
+        image: OwnedDescriptor, named path: String, devices count: Int, at mountpoint: String, options: Options,
+        device: (Int) throws(DFSError) -> OwnedDescriptor
+    ) throws(DFSError) {
+        let what = "cannot mount \(path)"
+        let context: OwnedDescriptor
+        do {
+            context = OwnedDescriptor(adopting: try System.call(what, fault: "mount") { clinux_fsopen("erofs") })
+        } catch { throw explained(error, path, nil) }
+        func configure(_ command: UInt32, _ key: String?, _ value: String?) throws(DFSError) {
+            do {
+                try System.call(what, fault: "mount") { clinux_fsconfig(context.raw, command, key, value) }
+            } catch { throw explained(error, path, log(of: context)) }
+        }
+        // What the mount table shows; the file is opened by this name as well.
+        try configure(1, "source", path.utf8.count < 250 ? path : "/proc/self/fd/\(image.raw)")
+        if options.directIO { try configure(0, "directio", nil) }
+        // The kernel opens them all at the end, by these names: they must be open until then.
+        try allowDescriptors(count)
+        var files = [OwnedDescriptor]()
+        defer { withExtendedLifetime(files) {} }
+        for i in 0..<count {
+            let file = try device(i)
+            files.append(file)
+            try configure(1, "device", "/proc/self/fd/\(file.raw)")
+        }
+        try configure(0, "ro", nil)
+        try configure(6, nil, nil)
+        do {
+            try System.call(what, fault: "mount") { clinux_fsmount_at(context.raw, mountpoint) }
+        } catch { throw explained(error, path, log(of: context)) }
+    }
+
+    /// Lets this process have so many more files open. Root may raise its own limit.
+    private static func allowDescriptors(_ count: Int) throws(DFSError) {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let needed = rlim_t(count + 256)
+        guard limit.rlim_cur < needed else { return }
+        limit = rlimit(rlim_cur: needed, rlim_max: max(limit.rlim_max, needed))
+        try System.call("cannot have \(needed) files open") {
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        }
+    }
+
+    /// What the kernel has to say of a mount that it refused.
+    private static func log(of context: OwnedDescriptor) -> String? {
+        var lines = [String]()
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while lines.count < 8 {
+            let count = read(context.raw, &buffer, buffer.count)
+            guard count > 0 else { break }
+            lines.append(String(decoding: buffer[..<count].filter { $0 != 0x0a }, as: UTF8.self))
+        }
+        return lines.isEmpty ? nil : lines.joined(separator: "; ")
+    }
+
+    private static func explained(_ error: DFSError, _ path: String, _ log: String?) -> DFSError {
+        let directory = Files.parent(path)
+        let (cause, hint): (String, String) =
+            switch error.errno {
+            case EPERM, EACCES: ("sealed views need root", "dfs mount")
+            case ENODEV: ("this kernel has no EROFS", "modprobe erofs")
+            case ENOTBLK, EOPNOTSUPP:
+                (
+                    "the kernel mounts no file of the file system that the cache is on, or is older than 6.12",
+                    "XDG_CACHE_HOME=/var/cache dfs mount --seal"
+                )
+            case EINVAL: ("the kernel refuses it", "dfs mount")
+            default: (error.cause ?? error.what, "df -T \(directory)")
+            }
+        return DFSError(
+            .cannotServe, error.what, cause: cause + (log.map { " (\($0))" } ?? ""), hint: hint, errno: error.errno)
+    }
+}

@@ -1,0 +1,89 @@
+import DFSModel
+import DFSSystem
+import Glibc
+
+/// Makes room in the cache of views: images used least recently go first, hot packs when no image names them.
+struct ViewCollector {
+    let views: SealedViews
+
+    private struct Image {
+        let key: String
+        let bytes: UInt64
+        let used: Timestamp
+        let hot: Set<HotPackID>
+    }
+
+    private static let abandonedAfter: Int64 = 86400
+
+    /// Brings images and hot packs below `limit` bytes, as far as they are not in use.
+    func run(limit: UInt64) throws(DFSError) {
+        var images = try self.images().sorted { $0.used < $1.used }
+        var hot = try hotPacks()
+        var total = images.reduce(0) { $0 + $1.bytes } + hot.values.reduce(0, +)
+        func removeUnnamed() {
+            let named = images.reduce(into: Set<HotPackID>()) { $0.formUnion($1.hot) }
+            for (id, bytes) in hot where !named.contains(id) {
+                views.hot.remove(id)
+                hot[id] = nil
+                total -= bytes
+            }
+        }
+        var i = 0
+        while total > limit {
+            removeUnnamed()
+            guard total > limit, i < images.count else { break }
+            let image = images[i]
+            // The one that was just made is in use by whoever made it.
+            guard let lock = try? ViewLock(directory: views.directory, key: image.key), lock.tryExclusive() else {
+                i += 1
+                continue
+            }
+            for ending in ["json", "erofs"] { unlink(views.directory + "/\(image.key).\(ending)") }
+            total -= image.bytes
+            images.remove(at: i)
+        }
+        try removeAbandoned()
+    }
+
+    private func images() throws(DFSError) -> [Image] {
+        var out = [Image]()
+        for name in try DirectoryListing.names(of: views.directory) {
+            let text = String(decoding: name, as: UTF8.self)
+            guard text.hasSuffix(".json"), let status = try FileStatus.of(path: views.directory + "/" + text),
+                let bytes = try Files.read(views.directory + "/" + text, limit: 64 << 20)
+            else { continue }
+            let manifest = (try? JSONValue.parse(bytes)).flatMap { ViewManifest($0) }
+            var hot = Set<HotPackID>()
+            for case .hot(let id) in (manifest?.devices ?? []).map(\.source) { hot.insert(id) }
+            out.append(
+                Image(
+                    key: String(text.dropLast(5)), bytes: UInt64(manifest?.imageBytes ?? 0), used: status.modified,
+                    hot: hot))
+        }
+        return out
+    }
+
+    private func hotPacks() throws(DFSError) -> [HotPackID: UInt64] {
+        guard Files.isDirectory(views.hot.directory) else { return [:] }
+        var out = [HotPackID: UInt64]()
+        for name in try DirectoryListing.names(of: views.hot.directory) {
+            let text = String(decoding: name, as: UTF8.self)
+            guard text.hasSuffix(".hot"), let status = try FileStatus.of(path: views.hot.directory + "/" + text) else {
+                continue
+            }
+            out[HotPackID(text: String(text.dropLast(4)))] = status.size
+        }
+        return out
+    }
+
+    /// What a process that died was writing.
+    private func removeAbandoned() throws(DFSError) {
+        let limit = Clock.now().adding(seconds: -Self.abandonedAfter)
+        for directory in [views.directory, views.hot.directory] where Files.isDirectory(directory) {
+            for name in try DirectoryListing.names(of: directory) where !name.contains(0x2e) {
+                let path = directory + "/" + String(decoding: name, as: UTF8.self)
+                if let status = try FileStatus.of(path: path), status.modified < limit { unlink(path) }
+            }
+        }
+    }
+}
