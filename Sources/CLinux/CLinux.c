@@ -75,19 +75,6 @@ int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximu
 
 int clinux_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
 
-int clinux_signal_descriptor(const int *signals, int count) {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int i = 0; i < count; i++) sigaddset(&set, signals[i]);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) return -1;
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-int clinux_next_signal(int descriptor) {
-    struct signalfd_siginfo info;
-    return read(descriptor, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
-}
-
 int clinux_fsopen(const char *type) { return (int)syscall(430, type, 1 /* FSOPEN_CLOEXEC */); }
 
 int clinux_fsconfig(int context, unsigned command, const char *key, const char *value) {
@@ -107,4 +94,17 @@ int clinux_fsmount_at(int context, const char *path) {
 
 int clinux_bind_mount(const char *source, const char *path) {
     return mount(source, path, NULL, MS_BIND, NULL);
+}
+
+int clinux_signal_descriptor(const int *signals, int count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < count; i++) sigaddset(&set, signals[i]);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int clinux_next_signal(int descriptor) {
+    struct signalfd_siginfo info;
+    return read(descriptor, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }

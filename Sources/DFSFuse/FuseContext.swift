@@ -1,6 +1,5 @@
 import CFuse3
 import DFSModel
-import DFSSystem
 import DFSVirtual
 import Glibc
 import Synchronization
@@ -30,19 +29,17 @@ final class FuseContext: Sendable {
     private let isReady = Atomic<Bool>(false)
 
     init(
-        tree: VirtualTree, transport: FuseTransport, openFiles: OwnedDescriptor? = nil,
-        log: @escaping @Sendable (String) -> Void, whenReady: @escaping @Sendable () -> Void
+        tree: VirtualTree, transport: FuseTransport, slots: BackingSlots? = nil,
+        log: @escaping @Sendable (String) -> Void,
+        whenReady: @escaping @Sendable () -> Void
     ) {
         self.tree = tree
         self.transport = transport
         self.log = log
         self.whenReady = whenReady
         device = BackingFiles.Device(connection)
-        let standing = openFiles.map { OpenFiles($0) }
-        var journal: (@Sendable (BackingFiles.Standing) -> Void)?
-        if let standing { journal = { standing.note($0) } }
         backing = BackingFiles(
-            device: device, journal: journal,
+            device: device, journal: Self.journal(slots),
             refused: { [statistics = tree.statistics] code in
                 // A file system that lies on others, such as an overlay, is not taken.
                 let note = "; some files are read through the server: \(String(cString: strerror(code)))"
@@ -51,7 +48,12 @@ final class FuseContext: Sendable {
                 serving.why += note
                 statistics.serving = serving
             })
-        if let standing { backing.restore(standing.inherited) }
+        if let slots { backing.restore(slots.inherited) }
+    }
+
+    private static func journal(_ slots: BackingSlots?) -> (@Sendable (BackingFiles.Standing) -> Void)? {
+        guard let slots else { return nil }
+        return { slots.note($0) }
     }
 
     /// How files are served: as was chosen, or what the kernel allows. The same from the first request on.

@@ -73,8 +73,9 @@ package final class FuseServer: Sendable {
         FuseLog.send(to: log)
         let path = mountpoint, readAhead = options.readAhead
         tree.statistics.serving = options.serving
+        let slots = try (inheritance?.backing).map { file throws(DFSError) in try BackingSlots(file) }
         let context = FuseContext(
-            tree: tree, transport: transport, openFiles: inheritance?.openFiles, log: log,
+            tree: tree, transport: transport, slots: slots, log: log,
             whenReady: { ReadAhead.raise(mountpoint: path, kibibytes: readAhead) })
         let retained = Unmanaged.passRetained(context)
         guard let session = Self.makeSession(retained.toOpaque()) else {

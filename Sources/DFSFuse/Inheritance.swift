@@ -10,16 +10,14 @@ package struct Inheritance: Sendable {
     /// The minor device number of the mount.
     let number: UInt32
     let handshake: Handshake
-    /// Where `OpenFiles` keeps what the kernel reads by itself.
-    let openFiles: OwnedDescriptor
+    /// Where it is kept what the kernel reads by itself (`BackingSlots`).
+    let backing: OwnedDescriptor
 
-    package init(
-        connection: OwnedDescriptor, number: UInt32, handshake: Handshake, openFiles: OwnedDescriptor
-    ) {
-        self.openFiles = openFiles
+    package init(connection: OwnedDescriptor, number: UInt32, handshake: Handshake, backing: OwnedDescriptor) {
         self.connection = connection
         self.number = number
         self.handshake = handshake
+        self.backing = backing
     }
 
     /// Lets libfuse believe that the connection begins, and asks the kernel again for what the predecessor took and did

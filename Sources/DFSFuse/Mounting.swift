@@ -16,10 +16,10 @@ package struct MountOptions: Sendable {
     package var readAhead: Int
     /// Threads that answer requests.
     package var threads: Int
-    /// Whether the kernel may be asked again for what a dead server had taken.
-    package var resends = true
     /// How files are to be served.
     package var serving: Serving
+    /// Whether the kernel may be asked again for what a dead server had taken.
+    package var resends = true
 
     package init(
         mountpoint: String, fsname: String, allowOther: Bool = false, readAhead: Int = 1024, threads: Int = 8,

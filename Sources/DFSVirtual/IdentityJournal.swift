@@ -13,7 +13,7 @@ package final class IdentityJournal: Sendable {
     package enum Note: UInt8, Sendable {
         /// The lease on the history that is shown.
         case lease = 1
-        /// How files are served: what was chosen once holds for the connection.
+        /// How files are served: a successor does as its predecessor did.
         case serving = 2
     }
 
@@ -42,25 +42,43 @@ package final class IdentityJournal: Sendable {
     package init(records: OwnedDescriptor, liveFiles: OwnedDescriptor) throws(DFSError) {
         file = records
         self.liveFiles = liveFiles
-        let bytes = try Files.readMemory(records)
-        let (end, notes) = bytes.withUnsafeBytes { bytes in
-            var notes = [(Note, [UInt8])]()
-            let end = Self.forEach(bytes) { if case .note(let note, let text) = $0 { notes.append((note, text)) } }
-            return (end, notes)
+        let inherited = try Self.content(of: records)
+        var notes = [(Note, [UInt8])]()
+        let end = Self.forEach(in: inherited) {
+            if case .note(let note, let bytes) = $0 { notes.append((note, bytes)) }
         }
         // The rest of what was cut short would follow a shorter record.
         ftruncate(records.raw, off_t(end))
-        state = Mutex(State(end: Int64(end), inherited: Array(bytes[..<end]), notes: notes))
+        state = Mutex(State(end: Int64(end), inherited: inherited, notes: notes))
     }
 
-    /// Calls `body` with each whole record; returns where they end.
-    private static func forEach(_ bytes: UnsafeRawBufferPointer, _ body: (Record) -> Void) -> Int {
-        var at = 0
-        while let (record, length) = decode(UnsafeRawBufferPointer(rebasing: bytes[at...])) {
-            body(record)
-            at += length
+    /// Calls `body` with the records, up to one that is cut short; returns where that begins.
+    @discardableResult
+    private static func forEach(in bytes: [UInt8], _ body: (Record) -> Void) -> Int {
+        bytes.withUnsafeBytes { bytes in
+            var at = 0
+            while let (record, length) = decode(UnsafeRawBufferPointer(rebasing: bytes[at...])) {
+                body(record)
+                at += length
+            }
+            return at
         }
-        return at
+    }
+
+    static func content(of file: OwnedDescriptor) throws(DFSError) -> [UInt8] {
+        let size = try System.call("cannot measure a file in memory") { lseek(file.raw, 0, SEEK_END) }
+        var bytes = [UInt8](repeating: 0, count: size)
+        var done = 0
+        while done < size {
+            let count = try System.call("cannot read a file in memory") {
+                bytes.withUnsafeMutableBytes {
+                    pread(file.raw, $0.baseAddress.map { $0 + done }, size - done, off_t(done))
+                }
+            }
+            guard count > 0 else { break }
+            done += count
+        }
+        return Array(bytes[..<done])
     }
 
     /// The last note of this kind that was ever written.
@@ -96,7 +114,10 @@ package final class IdentityJournal: Sendable {
             #endif
             return state.inherited
         }
-        bytes.withUnsafeBytes { bytes in _ = Self.forEach(bytes, body) }
+        Self.forEach(in: bytes) { record in
+            if case .note = record { return }
+            body(record)
+        }
     }
 
     // MARK: Records

@@ -327,7 +327,9 @@ extension PlayWithMounts {
             }
             try #require(kill(try stage.process("__serve"), SIGKILL) == 0)
             try stage.shell("for o in store/live/*/outputs; do : > $o/killed; done")
-            Stage.eventually("an answer") { try stage.shell("cat store/live/*/outputs/served 2>/dev/null || true") == "No such file" }
+            Stage.eventually("an answer") {
+                try stage.shell("cat store/live/*/outputs/served 2>/dev/null || true") == "No such file"
+            }
             try #require(kill(try stage.process("__supervise"), SIGKILL) == 0)
             #expect(try job.wait().code == 5)
             #expect(try stage.done("cat", "run:latest/outputs/o") == "before\nafter\n")

@@ -44,15 +44,15 @@ struct MountCommand: DFSCommand {
             try context.output.report(
                 MountReport(
                     mountpoint: mountpoint, store: record.store, pid: supervision.server ?? record.server.pid,
-                    supervisor: supervision.supervisor.pid, serve: record.serve, why: record.why))
+                    supervisor: supervision.supervisor.pid, serving: nil))
             return .done
         }
         var request = ServeRequest(
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
-        request.resends = !noResend
         request.serve = serve
         request.hotLimit = try context.cacheLimit()
+        request.resends = !noResend
         request.registry = registry.directory
         if foreground {
             let output = context.output
@@ -64,7 +64,7 @@ struct MountCommand: DFSCommand {
         try context.output.report(
             MountReport(
                 mountpoint: mountpoint, store: repository.root, pid: server.server, supervisor: server.child.pid,
-                serve: server.serving?.mode.rawValue, why: server.serving?.why))
+                serving: server.serving))
         return .done
     }
 }
@@ -75,14 +75,14 @@ private struct MountReport: Report {
     let store: String
     let pid: Int32
     let supervisor: Int32
-    let serve: String?
-    let why: String?
+    let serving: Serving?
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(mountpoint), "store": .string(store), "pid": .integer(Int64(pid)),
-            "supervisor": .integer(Int64(supervisor)), "serve": serve.map { .string($0) } ?? .null,
-            "why": why.map { .string($0) } ?? .null,
+            "supervisor": .integer(Int64(supervisor)),
+            "serve": serving.map { .string($0.mode.rawValue) } ?? .null,
+            "why": serving.map { .string($0.why) } ?? .null,
         ]
     }
 

@@ -43,7 +43,7 @@ final class MountSupervisor {
 
     /// What a server leaves to the next.
     private struct Legacy {
-        let handshake, records, liveFiles, openFiles: OwnedDescriptor
+        let handshake, records, liveFiles, backing: OwnedDescriptor
 
         init() throws(DFSError) {
             func memory(_ name: String) throws(DFSError) -> OwnedDescriptor {
@@ -53,7 +53,7 @@ final class MountSupervisor {
             handshake = try memory("handshake")
             records = try memory("records")
             liveFiles = try memory("live-files")
-            openFiles = try memory("open-files")
+            backing = try memory("backing")
         }
 
         var canGoOn: Bool { Handshake(handshake).canGoOn }
@@ -194,11 +194,12 @@ final class MountSupervisor {
         request.parent = getpid()
         request.inherited = ServeRequest.Inherited(
             connection: descriptor.raw, number: connection.number, handshake: legacy.handshake.raw,
-            records: legacy.records.raw, liveFiles: legacy.liveFiles.raw, openFiles: legacy.openFiles.raw,
+            records: legacy.records.raw, liveFiles: legacy.liveFiles.raw, backing: legacy.backing.raw,
             control: line.server.raw)
         let child = try spawn(
             request,
-            [descriptor, legacy.handshake, legacy.records, legacy.liveFiles, legacy.openFiles, line.server] + (answer.map { [$0] } ?? []))
+            [descriptor, legacy.handshake, legacy.records, legacy.liveFiles, legacy.backing, line.server]
+                + (answer.map { [$0] } ?? []))
         server = SupervisedServer(child: child, line: line.supervisor)
         phase = .serving
         supervision.server = child.pid

@@ -22,7 +22,10 @@ struct Mounts: DFSCommand {
                     registry.remove(record.mountpoint)
                     continue
                 }
-                rows.append(row(record, nil, false, "serving", nil, context))
+                rows.append(
+                    MountRow(
+                        record: record, supervision: nil, isSupervised: false, state: "serving",
+                        age: max(0, context.clock().seconds - record.started.seconds), requests: nil))
                 continue
             }
             let supervision = registry.supervision(of: record.mountpoint)
@@ -35,19 +38,13 @@ struct Mounts: DFSCommand {
             }
             let state = try isAlive ? Self.state(mount, isSupervised ? supervision : nil) : "dead"
             let requests = state == "serving" ? Self.requests(record.mountpoint) : nil
-            rows.append(row(record, supervision, isSupervised, state, requests, context))
+            rows.append(
+                MountRow(
+                    record: record, supervision: supervision, isSupervised: isSupervised, state: state,
+                    age: max(0, context.clock().seconds - record.started.seconds), requests: requests))
         }
         try context.output.list(rows, whenEmpty: "nothing is mounted; dfs mount does it")
         return .done
-    }
-
-    private func row(
-        _ record: MountRegistry.Record, _ supervision: MountRegistry.Supervision?, _ isSupervised: Bool,
-        _ state: String, _ requests: JSONValue?, _ context: CommandContext
-    ) -> MountRow {
-        MountRow(
-            record: record, supervision: supervision, isSupervised: isSupervised, state: state,
-            age: max(0, context.clock().seconds - record.started.seconds), requests: requests)
     }
 
     private static func state(
@@ -86,18 +83,17 @@ private struct MountRow: Row {
     /// What the mount says itself, if it serves.
     private var serve: String { requests?["serve"]?.string ?? record.serve }
     private var why: String { requests?["why"]?.string ?? record.why }
-    private var server: Int32 { isSupervised ? supervision?.server ?? record.server.pid : record.server.pid }
 
-    /// The kernel serves a sealed view, and nobody need look after that.
-    private var isAsItShouldBe: Bool { state == "serving" && (isSupervised || record.isSealed) }
+    /// Whether somebody sees to it that it goes on; a sealed view needs nobody.
+    private var isKept: Bool { isSupervised || record.isSealed }
+    private var server: Int32 { isSupervised ? supervision?.server ?? record.server.pid : record.server.pid }
 
     var cells: [Cell] {
         [
             .text(record.mountpoint), .text(record.store), .text(serve),
-            .text(record.isSealed ? "-" : "\(server)"), .text("\(supervision?.restarts ?? 0)"),
-            .text(
-                state + (isSupervised || record.isSealed ? "" : ", unsupervised"), isAsItShouldBe ? .plain : .bad),
-            .text(why),
+            .text(record.isSealed ? "-" : "\(server)"),
+            .text("\(supervision?.restarts ?? 0)"),
+            .text(state + (isKept ? "" : ", unsupervised"), state == "serving" && isKept ? .plain : .bad), .text(why),
         ]
     }
 

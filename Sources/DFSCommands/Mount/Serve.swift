@@ -75,8 +75,7 @@ enum Serve {
         let repository = try open(request)
         let state = try repository.state()
         let legacy = try request.inherited.map { inherited throws(DFSError) in try Legacy(inherited) }
-        let serving = legacy?.serving ?? ServingFacts(state).serving(request.serve)
-        try legacy?.keep(serving)
+        let serving = try serving(request, state, legacy?.journal)
         let local = serving.mode == .passthrough ? localFiles(repository, request, told) : nil
         let tree = VirtualTree(
             history: RepositoryHistory(repository), content: RepositoryContent(repository, local: local),
@@ -87,6 +86,24 @@ enum Serve {
             tree: tree, options: request.mountOptions(serving), inheritance: legacy?.inheritance, log: told)
         try server.mount()
         return (server, lease(repository, state.head.sequence, legacy?.journal))
+    }
+
+    /// As the predecessor did, whatever was committed since: what the kernel has open was opened that way.
+    private static func serving(
+        _ request: ServeRequest, _ state: LedgerState, _ journal: IdentityJournal?
+    ) throws(DFSError) -> Serving {
+        if let note = journal?.last(.serving), let json = try? JSONValue.parse(note),
+            let mode = json["serve"]?.string.flatMap({ ServeMode(rawValue: $0) })
+        {
+            return Serving(mode: mode, why: json["why"]?.string ?? "", isAutomatic: json["automatic"]?.bool ?? false)
+        }
+        let serving = ServingFacts(state).serving(request.serve)
+        let note: JSONValue = [
+            "serve": .string(serving.mode.rawValue), "why": .string(serving.why),
+            "automatic": .bool(serving.isAutomatic),
+        ]
+        try journal?.append(.serving, note.canonicalBytes)
+        return serving
     }
 
     private static func open(_ request: ServeRequest) throws(DFSError) -> Repository {
@@ -121,25 +138,7 @@ enum Serve {
                 records: adopt(inherited.records), liveFiles: adopt(inherited.liveFiles))
             inheritance = Inheritance(
                 connection: adopt(inherited.connection), number: inherited.number,
-                handshake: Handshake(adopt(inherited.handshake)), openFiles: adopt(inherited.openFiles))
-        }
-
-        /// As the first server chose.
-        var serving: Serving? {
-            guard let bytes = journal.last(.serving), let json = try? JSONValue.parse(bytes),
-                let mode = json["mode"]?.string.flatMap({ ServeMode(rawValue: $0) })
-            else { return nil }
-            return Serving(
-                mode: mode, why: json["why"]?.string ?? "", isAutomatic: json["automatic"]?.bool ?? false)
-        }
-
-        func keep(_ serving: Serving) throws(DFSError) {
-            guard journal.last(.serving) == nil else { return }
-            let json: JSONValue = [
-                "mode": .string(serving.mode.rawValue), "why": .string(serving.why),
-                "automatic": .bool(serving.isAutomatic),
-            ]
-            try journal.append(.serving, json.canonicalBytes)
+                handshake: Handshake(adopt(inherited.handshake)), backing: adopt(inherited.backing))
         }
     }
 

@@ -27,11 +27,9 @@ struct ServeRequest: Sendable {
     /// Only looks whether the store can be served.
     var isProbe = false
 
-    /// `serving` is of no importance to whoever only mounts.
-    func mountOptions(_ serving: Serving? = nil) -> MountOptions {
+    func mountOptions(_ serving: Serving = Serving(mode: .stateless, why: "")) -> MountOptions {
         var options = MountOptions(
-            mountpoint: mountpoint, fsname: "dfs:" + store, allowOther: allowOther, threads: threads)
-        if let serving { options.serving = serving }
+            mountpoint: mountpoint, fsname: "dfs:" + store, allowOther: allowOther, threads: threads, serving: serving)
         options.resends = resends
         return options
     }
@@ -44,7 +42,7 @@ struct ServeRequest: Sendable {
         var handshake: Int32
         var records: Int32
         var liveFiles: Int32
-        var openFiles: Int32
+        var backing: Int32
         /// Where the supervisor asks.
         var control: Int32
     }
@@ -54,8 +52,8 @@ struct ServeRequest: Sendable {
             "store": .string(store), "cacheRoot": .string(cacheRoot), "mountpoint": .string(mountpoint),
             "allowOther": .bool(allowOther), "threads": .integer(Int64(threads)),
             "endsWithParent": .bool(endsWithParent), "parent": .integer(Int64(parent)),
-            "answer": .integer(Int64(answer)), "serve": .string(serve.rawValue), "resends": .bool(resends),
-            "probe": .bool(isProbe),
+            "answer": .integer(Int64(answer)), "resends": .bool(resends), "probe": .bool(isProbe),
+            "serve": .string(serve.rawValue),
         ]
         if let hotLimit { members["hotLimit"] = .integer(Int64(clamping: hotLimit)) }
         if let registry { members["registry"] = .string(registry) }
@@ -93,7 +91,9 @@ struct ServeRequest: Sendable {
 extension ServeRequest.Inherited {
     var json: JSONValue {
         .array(
-            [connection, Int32(bitPattern: number), handshake, records, liveFiles, openFiles, control].map { .integer(Int64($0)) })
+            [connection, Int32(bitPattern: number), handshake, records, liveFiles, backing, control].map {
+                .integer(Int64($0))
+            })
     }
 
     init?(_ json: JSONValue) {
@@ -101,6 +101,6 @@ extension ServeRequest.Inherited {
         guard numbers.count == 7 else { return nil }
         self.init(
             connection: numbers[0], number: UInt32(bitPattern: numbers[1]), handshake: numbers[2],
-            records: numbers[3], liveFiles: numbers[4], openFiles: numbers[5], control: numbers[6])
+            records: numbers[3], liveFiles: numbers[4], backing: numbers[5], control: numbers[6])
     }
 }

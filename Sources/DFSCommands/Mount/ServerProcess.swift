@@ -9,10 +9,10 @@ import Glibc
 struct ServerProcess {
     let child: ChildProcess
     let mountpoint: String
-    /// The process that serves, a child of the child.
-    let server: Int32
     /// As it was chosen; `nil` of one whose start was not waited for.
     var serving: Serving?
+    /// The process that serves, which may be a child of the child.
+    let server: Int32
 
     static let executable = "/proc/self/exe"
 
@@ -30,11 +30,11 @@ struct ServerProcess {
                     .cannotServe, "the server of \(mountpoint) ended without a word", hint: "dfs mount --foreground")
             }
             guard let what = json["what"]?.string else {
-                let server = json["pid"]?.integer.flatMap { Int32(exactly: $0) } ?? child.pid
                 let serving = json["serve"]?.string.flatMap { ServeMode(rawValue: $0) }.map { mode in
                     Serving(mode: mode, why: json["why"]?.string ?? "")
                 }
-                return ServerProcess(child: child, mountpoint: mountpoint, server: server, serving: serving)
+                let server = json["pid"]?.integer.flatMap { Int32(exactly: $0) } ?? child.pid
+                return ServerProcess(child: child, mountpoint: mountpoint, serving: serving, server: server)
             }
             _ = child.wait(milliseconds: 1000)
             throw DFSError(
