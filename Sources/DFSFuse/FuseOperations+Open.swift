@@ -49,8 +49,9 @@ extension FuseOperations {
         let id = NodeID(raw: node)
         let reply = FuseReply(request, context, .release, id)
         context.count(.release, id)
-        context.backing.release(node)
+        // First, so that a server which dies here counts one open too many at most, and not one too few.
         reply.fail(0)
+        context.backing.release(node)
     }
 
     private static func openDirectory(
