@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static void do_nothing(int signal) { (void)signal; }
@@ -51,6 +52,8 @@ void cfuse3_set_log(void (*log)(const char *message)) {
     log_target = log;
     fuse_set_log_func(log_message);
 }
+
+int cfuse3_ioctl(int descriptor, unsigned long request, void *argument) { return ioctl(descriptor, request, argument); }
 
 int cfuse3_receive_descriptor(int socket) {
     char byte;

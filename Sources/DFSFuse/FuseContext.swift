@@ -4,7 +4,12 @@ import DFSVirtual
 import Glibc
 import Synchronization
 
-/// What all requests of one mount share. Immutable but for `stateless`, which INIT sets before any other request.
+/// Where requests come from; set before the first, by whoever mounts.
+final class ConnectionDescriptor: Sendable {
+    let raw = Atomic<Int32>(-1)
+}
+
+/// What all requests of one mount share. Immutable but for what INIT and the first request settle.
 final class FuseContext: Sendable {
     let tree: VirtualTree
     let transport: FuseTransport
@@ -14,19 +19,68 @@ final class FuseContext: Sendable {
     /// no mapping there.)
     let uid = geteuid(), gid = getegid()
     /// Whether open and opendir may be answered with ENOSYS, after which the kernel never asks again.
-    let statelessFiles = Atomic<Bool>(true), statelessDirectories = Atomic<Bool>(true)
+    let offersStateless = Atomic<Bool>(true), statelessDirectories = Atomic<Bool>(true)
+    let connection = ConnectionDescriptor()
+    let backing: BackingFiles
+    let neighbours: Neighbours
+    private let device: BackingFiles.Device
+    private let settled = Mutex<ServeMode?>(nil)
     /// Called once, when the kernel has taken INIT's answer.
     private let whenReady: @Sendable () -> Void
     private let isReady = Atomic<Bool>(false)
 
     init(
-        tree: VirtualTree, transport: FuseTransport, log: @escaping @Sendable (String) -> Void,
+        tree: VirtualTree, transport: FuseTransport, slots: BackingSlots? = nil,
+        log: @escaping @Sendable (String) -> Void,
         whenReady: @escaping @Sendable () -> Void
     ) {
         self.tree = tree
         self.transport = transport
         self.log = log
         self.whenReady = whenReady
+        neighbours = Neighbours(tree: tree)
+        device = BackingFiles.Device(connection)
+        backing = BackingFiles(
+            device: device, journal: Self.journal(slots),
+            refused: { [statistics = tree.statistics] code in
+                // A file system that lies on others, such as an overlay, is not taken.
+                let note = "; some files are read through the server: \(String(cString: strerror(code)))"
+                var serving = statistics.serving
+                guard !serving.why.hasSuffix(note) else { return }
+                serving.why += note
+                statistics.serving = serving
+            })
+        if let slots { backing.restore(slots.inherited) }
+    }
+
+    private static func journal(_ slots: BackingSlots?) -> (@Sendable (BackingFiles.Standing) -> Void)? {
+        guard let slots else { return nil }
+        return { slots.note($0) }
+    }
+
+    /// How files are served: as was chosen, or what the kernel allows. The same from the first request on.
+    var mode: ServeMode {
+        settled.withLock { settled in
+            if let settled { return settled }
+            let serving = settle()
+            tree.statistics.serving = serving
+            settled = serving.mode
+            return serving.mode
+        }
+    }
+
+    private func settle() -> Serving {
+        var serving = tree.statistics.serving
+        if serving.mode == .passthrough {
+            let obstacle =
+                transport.granted.contains(.passthrough) ? device.obstacle() : "this kernel has none (Linux 6.9 has)"
+            if let obstacle { serving = serving.withoutPassthrough(obstacle) }
+        }
+        if serving.mode == .stateless, !offersStateless.load(ordering: .relaxed) {
+            serving.mode = .plain
+            serving.why += "; this kernel asks at every open"
+        }
+        return serving
     }
 
     static func of(_ request: fuse_req_t) -> FuseContext? {

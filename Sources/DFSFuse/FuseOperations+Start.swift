@@ -28,7 +28,7 @@ extension FuseOperations {
         refuse(FUSE_CAP_SPLICE_READ)
         refuse(FUSE_CAP_SPLICE_WRITE)
         refuse(FUSE_CAP_SPLICE_MOVE)
-        context.statelessFiles.store(offers(FUSE_CAP_NO_OPEN_SUPPORT), ordering: .relaxed)
+        context.offersStateless.store(offers(FUSE_CAP_NO_OPEN_SUPPORT), ordering: .relaxed)
         context.statelessDirectories.store(offers(FUSE_CAP_NO_OPENDIR_SUPPORT), ordering: .relaxed)
     }
 
@@ -53,6 +53,6 @@ extension FuseOperations {
     private static func refuse(_ request: fuse_req_t?, _ node: fuse_ino_t) {
         guard let request, let context = FuseContext.of(request) else { return }
         context.count(.refused, NodeID(raw: node))
-        FuseReply(request, context).fail(EROFS)
+        FuseReply(request, context, .refused, NodeID(raw: node)).fail(EROFS)
     }
 }

@@ -14,6 +14,7 @@ enum FuseOperations {
             FuseOperations.start(Unmanaged<FuseContext>.fromOpaque(context).takeUnretainedValue(), connection)
         }
         addLookups(&table)
+        addOpening(&table)
         addReading(&table)
         addRefusals(&table)
         return table
@@ -25,8 +26,8 @@ enum FuseOperations {
         _ body: (FuseContext, NodeID) throws(DFSError) -> FuseAnswer
     ) {
         guard let request, let context = FuseContext.of(request) else { return }
-        let reply = FuseReply(request, context)
         let id = NodeID(raw: node)
+        let reply = FuseReply(request, context, operation, id)
         context.count(operation, id)
         do throws(DFSError) {
             let answer = try body(context, id)
@@ -122,20 +123,6 @@ enum FuseOperations {
     // MARK: Reading
 
     private static func addReading(_ table: inout fuse_lowlevel_ops) {
-        table.open = { request, node, file in
-            FuseOperations.open(request, node, file, .open, { $0.statelessFiles.load(ordering: .relaxed) }) {
-                context, id, file throws(DFSError) in
-                file.pointee.keep_cache = try context.tree.attributes(of: id).lifetime == .none ? 0 : 1
-            }
-        }
-        table.opendir = { request, node, file in
-            FuseOperations.open(request, node, file, .opendir, { $0.statelessDirectories.load(ordering: .relaxed) }) {
-                context, id, file throws(DFSError) in
-                let keep: UInt32 = try context.tree.attributes(of: id).lifetime == .none ? 0 : 1
-                file.pointee.keep_cache = keep
-                file.pointee.cache_readdir = keep
-            }
-        }
         table.read = { request, node, size, offset, _ in FuseOperations.read(request, node, size, offset) }
         table.readdir = { request, node, size, offset, _ in
             FuseOperations.list(request, node, size, offset, plus: false)
@@ -145,29 +132,10 @@ enum FuseOperations {
         }
     }
 
-    /// ENOSYS tells the kernel never to ask again; only old kernels are told more.
-    private static func open(
-        _ request: fuse_req_t?, _ node: fuse_ino_t, _ file: UnsafeMutablePointer<fuse_file_info>?,
-        _ operation: ServingStatistics.Operation, _ stateless: (FuseContext) -> Bool,
-        _ prepare: (FuseContext, NodeID, UnsafeMutablePointer<fuse_file_info>) throws(DFSError) -> Void
-    ) {
-        guard let request, let context = FuseContext.of(request) else { return }
-        let reply = FuseReply(request, context)
-        context.count(operation, NodeID(raw: node))
-        guard !stateless(context), let file else { return reply.fail(ENOSYS) }
-        guard file.pointee.flags & O_ACCMODE == O_RDONLY else { return reply.fail(EROFS) }
-        do throws(DFSError) {
-            try prepare(context, NodeID(raw: node), file)
-            reply.opened(file)
-        } catch {
-            reply.fail(error)
-        }
-    }
-
     private static func read(_ request: fuse_req_t?, _ node: fuse_ino_t, _ size: Int, _ offset: off_t) {
         guard let request, let context = FuseContext.of(request) else { return }
-        let reply = FuseReply(request, context)
         let id = NodeID(raw: node)
+        let reply = FuseReply(request, context, .read, id)
         context.count(.read, id)
         guard offset >= 0 else { return reply.fail(EINVAL) }
         let buffer = context.buffers.take()
@@ -177,6 +145,7 @@ enum FuseOperations {
             let count = try context.tree.read(id, at: UInt64(offset), into: room)
             if !id.isControl { context.tree.statistics.count(bytesRead: count) }
             reply.data(UnsafeRawBufferPointer(rebasing: room[..<count]))
+            if offset == 0, count <= Neighbours.largest { context.neighbours.note(id) }
         } catch {
             reply.fail(error)
         }
@@ -186,8 +155,8 @@ enum FuseOperations {
         _ request: fuse_req_t?, _ node: fuse_ino_t, _ size: Int, _ offset: off_t, plus: Bool
     ) {
         guard let request, let context = FuseContext.of(request) else { return }
-        let reply = FuseReply(request, context)
         let id = NodeID(raw: node)
+        let reply = FuseReply(request, context, plus ? .readdirplus : .readdir, id)
         context.count(plus ? .readdirplus : .readdir, id)
         let buffer = context.buffers.take()
         defer { context.buffers.give(buffer) }

@@ -9,12 +9,15 @@ import Glibc
 struct FuseReply: ~Copyable {
     private let request: fuse_req_t
     private let unmanaged: Unmanaged<FuseContext>
+    private let operation: ServingStatistics.Operation
+    private let start = Clock.monotonic()
 
     /// Lives as long as the session.
     private var context: FuseContext { unmanaged.takeUnretainedValue() }
 
-    init(_ request: fuse_req_t, _ context: FuseContext) {
+    init(_ request: fuse_req_t, _ context: FuseContext, _ operation: ServingStatistics.Operation, _ id: NodeID) {
         self.request = request
+        self.operation = id.isControl ? .control : operation
         unmanaged = Unmanaged.passUnretained(context)
     }
 
@@ -60,9 +63,22 @@ struct FuseReply: ~Copyable {
         discardWithoutAnswer()
     }
 
-    consuming func opened(_ file: UnsafeMutablePointer<fuse_file_info>) {
-        fuse_reply_open(request, file)
+    /// Whether the kernel took the answer; else there will be no release.
+    consuming func opened(_ file: UnsafeMutablePointer<fuse_file_info>) -> Bool {
+        let result = fuse_reply_open(request, file)
         discardWithoutAnswer()
+        return result == 0
+    }
+
+    /// As `opened`, of a file that the kernel reads from a backing file. libfuse 3.14 cannot say so: what is sent is struct
+    /// fuse_open_out of the kernel's ABI, with FOPEN_NOFLUSH and FOPEN_PASSTHROUGH, which goes with no other flag.
+    consuming func opened(backing id: Int32) -> Bool {
+        let answer: (UInt64, UInt32, Int32) = (0, 1 << 5 | 1 << 7, id)
+        let result = withUnsafeBytes(of: answer) {
+            fuse_reply_buf(request, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        }
+        discardWithoutAnswer()
+        return result == 0
     }
 
     /// The answer that lets the kernel remember that a name is not there; ENOENT when it may not.
@@ -89,7 +105,10 @@ struct FuseReply: ~Copyable {
         }
     }
 
-    private consuming func discardWithoutAnswer() { discard self }
+    private consuming func discardWithoutAnswer() {
+        context.tree.statistics.time(operation, since: start)
+        discard self
+    }
 }
 
 /// What a request is answered with, apart from bytes of files and directories.

@@ -1,6 +1,7 @@
 import CFuse3
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
 
 /// How to mount.
@@ -15,10 +16,16 @@ package struct MountOptions: Sendable {
     package var readAhead: Int
     /// Threads that answer requests.
     package var threads: Int
+    /// How files are to be served.
+    package var serving: Serving
+    /// Whether the kernel may be asked again for what a dead server had taken.
+    package var resends = true
 
     package init(
-        mountpoint: String, fsname: String, allowOther: Bool = false, readAhead: Int = 1024, threads: Int = 8
+        mountpoint: String, fsname: String, allowOther: Bool = false, readAhead: Int = 1024, threads: Int = 8,
+        serving: Serving = Serving(mode: .stateless, why: "asked for")
     ) {
+        self.serving = serving
         self.mountpoint = mountpoint
         self.fsname = fsname
         self.allowOther = allowOther

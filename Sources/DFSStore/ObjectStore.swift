@@ -17,6 +17,7 @@ package final class ObjectStore: Sendable {
     package let description: StoreDescription
     let table: ChunkTable
     let verified: VerifiedPacks
+    let scratch = ScratchBuffers()
     private let opened = Mutex<OpenPacks>(OpenPacks())
 
     package var parameters: StoreParameters { description.parameters }
@@ -138,7 +139,7 @@ package final class ObjectStore: Sendable {
         return bytes
     }
 
-    private func damaged(_ item: PackItem, _ pack: PackID, _ cause: String) -> DFSError {
+    func damaged(_ item: PackItem, _ pack: PackID, _ cause: String) -> DFSError {
         DFSError(
             .corrupt, "\(backend.location)/\(PackIndex.packKey(pack)) is damaged at byte \(item.offset)",
             cause: "\(item.digest.text): \(cause)", hint: "dfs verify --data")
@@ -146,12 +147,22 @@ package final class ObjectStore: Sendable {
 
     /// The pack that is a file of these chunks, byte for byte; `nil` when there is none.
     package func singleFile(of recipe: Recipe) throws(DFSError) -> (any BackendObject)? {
+        try singleFilePack(of: recipe).map { pack throws(DFSError) in try open(pack) }
+    }
+
+    package func singleFilePack(of recipe: Recipe) throws(DFSError) -> PackID? {
         guard recipe.size >= parameters.singleFile, let first = recipe.chunks.first,
             let place = try table.place(of: first.id.digest), place.item.offset == 0
         else { return nil }
         let index = try readIndex(place.pack)
-        guard index.kind == .singleFile, index.packLength == recipe.size else { return nil }
-        return try open(place.pack)
+        guard index.kind == .singleFile, index.packLength == recipe.size, index.count == recipe.chunks.count else {
+            return nil
+        }
+        // Another version of the same length may begin with the same bytes.
+        for (chunk, start) in zip(recipe.chunks, recipe.starts) {
+            guard index.holds(chunk.id.digest, at: start, length: chunk.length) else { return nil }
+        }
+        return place.pack
     }
 
     // MARK: Packs

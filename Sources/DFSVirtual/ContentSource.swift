@@ -17,4 +17,16 @@ package protocol ContentSource: Sendable {
     func read(
         _ file: TreeEntry, at offset: UInt64, count: Int, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DFSError) -> Int
+
+    /// A file is being opened: a local file with its bytes, which the kernel may read by itself from now on; `nil` where
+    /// `read` is to be used. Asked only by those who could use one.
+    func backing(of file: TreeEntry) -> BackingFile?
+
+    /// What `.dfs/stats` shows of reading.
+    var statistics: [String: JSONValue] { get }
+}
+
+extension ContentSource {
+    package func backing(of file: TreeEntry) -> BackingFile? { nil }
+    package var statistics: [String: JSONValue] { [:] }
 }

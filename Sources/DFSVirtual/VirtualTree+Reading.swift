@@ -42,6 +42,15 @@ extension VirtualTree {
         return done
     }
 
+    /// A local file with the bytes of a file that is being opened, which the kernel may read by itself; `nil` where `read` is
+    /// to be used: also for all that may still change.
+    package func backing(of id: NodeID) throws(DFSError) -> BackingFile? {
+        guard id.item < NodeID.firstLive, case .entry(let entry, let stored) = try node(id), stored.isImmutable,
+            entry.kind == .file
+        else { return nil }
+        return content.backing(of: entry)
+    }
+
     /// The target of a symlink.
     package func target(of id: NodeID) throws(DFSError) -> [UInt8] {
         switch try node(id) {

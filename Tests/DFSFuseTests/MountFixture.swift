@@ -29,13 +29,16 @@ final class MountFixture: Sendable {
     let messages = Mutex<[String]>([])
     private let ended = DispatchSemaphore(value: 0)
 
-    init(_ prepare: (FakeHistory) -> Void = { _ in }, fsname: String = "dfs:test") throws {
+    init(
+        _ prepare: (FakeHistory) -> Void = { _ in }, fsname: String = "dfs:test",
+        serving: Serving = Serving(mode: .stateless, why: "asked for")
+    ) throws {
         folder = "/tmp/dfs-fuse-" + Randomness.hex(bytes: 8)
         mountpoint = folder + "/mnt"
         try Files.makeDirectories(mountpoint)
         prepare(history)
         tree = VirtualTree(history: history, content: history, options: .init(version: "test", capacityPath: "/tmp"))
-        server = try FuseServer(tree: tree, options: .init(mountpoint: mountpoint, fsname: fsname))
+        server = try FuseServer(tree: tree, options: .init(mountpoint: mountpoint, fsname: fsname, serving: serving))
         try server.mount()
         let server = server, ended = ended
         let thread = Thread {

@@ -29,6 +29,7 @@ package final class FakeHistory: HistorySource, ContentSource {
         var failing: DFSError?
         var damaged: Set<ObjectAddress> = []
         var nodesRead = 0
+        var find: (@Sendable (TreeEntry, [UInt8]) -> BackingFile?)?
     }
 
     private let state = Mutex(State())
@@ -214,6 +215,14 @@ package final class FakeHistory: HistorySource, ContentSource {
         let part = bytes.dropFirst(Int(offset)).prefix(count)
         buffer.copyBytes(from: part)
         return part.count
+    }
+
+    /// Whom `backing` asks, with the entry and its content.
+    package func back(_ find: (@Sendable (TreeEntry, [UInt8]) -> BackingFile?)?) { state.withLock { $0.find = find } }
+
+    package func backing(of file: TreeEntry) -> BackingFile? {
+        let (find, bytes) = state.withLock { ($0.find, $0.files[file.content]) }
+        return bytes.flatMap { find?(file, $0) }
     }
 
     // MARK: HistorySource

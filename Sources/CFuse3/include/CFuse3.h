@@ -20,6 +20,9 @@ void cfuse3_session_wake(struct fuse_session *session, pthread_t loop);
 // libfuse formats its messages with a va_list, which Swift cannot take.
 void cfuse3_set_log(void (*log)(const char *message));
 
+// ioctl(2) is variadic, which Swift cannot call.
+int cfuse3_ioctl(int descriptor, unsigned long request, void *argument);
+
 // Receives the descriptor that fusermount3 sends over its socket; -1 when there is none.
 int cfuse3_receive_descriptor(int socket);
 #endif

@@ -9,25 +9,16 @@ enum CacheLimit {
 
     /// A fifth of what is free where the cache is, and at most 20 GiB.
     static func standard(free: UInt64) -> UInt64 { min(free / 5, most) }
-
-    /// `500M`, `20G`, bytes without a letter; `nil` when it is none of these.
-    static func parse(_ text: String) -> UInt64? {
-        let units: [Character: UInt64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
-        let unit = text.last.flatMap { units[Character($0.uppercased())] }
-        guard let number = UInt64(unit == nil ? text[...] : text.dropLast()), number > 0 else { return nil }
-        let product = number.multipliedReportingOverflow(by: unit ?? 1)
-        return product.overflow ? nil : product.partialValue
-    }
 }
 
 extension CommandContext {
     func cacheLimit() throws(DFSError) -> UInt64 {
         if let text = environment[CacheLimit.variable] {
-            guard let limit = CacheLimit.parse(text) else {
+            do throws(DFSError) { return try ByteCount.parse(text).value } catch {
                 throw DFSError(
-                    .usage, "\(CacheLimit.variable)=\(text) is no size", hint: "export \(CacheLimit.variable)=20G")
+                    .usage, "\(CacheLimit.variable)=\(text) is no size", cause: error.cause,
+                    hint: "export \(CacheLimit.variable)=20G")
             }
-            return limit
         }
         let cache = try directories.cache()
         try Files.makeDirectories(cache, mode: 0o700)

@@ -3,11 +3,8 @@ import DFSFuse
 import DFSHistory
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
-
-enum ServeChoice: String, ExpressibleByArgument, CaseIterable {
-    case auto, stateless
-}
 
 /// `dfs mount [PATH]`: the whole store as a directory. Returns once it serves.
 struct MountCommand: DFSCommand {
@@ -20,7 +17,7 @@ struct MountCommand: DFSCommand {
     @Option(help: "Mount this version alone on PATH, served by the kernel itself (needs root).")
     var seal: String?
 
-    @Option(help: "How files are served. auto chooses; this version serves stateless.")
+    @Option(help: "How files are served; auto chooses, and `dfs mounts` says why.")
     var serve: ServeChoice = .auto
 
     @Flag(help: "Serve in this process and stay.")
@@ -29,6 +26,10 @@ struct MountCommand: DFSCommand {
     @Flag(help: "Let other users in, as far as the store's own permissions would.")
     var allowOther = false
 
+    /// For kernels that have it, to see what those do that have not.
+    @Flag(help: ArgumentHelp("Do not ask the kernel again for what a dead server had taken.", visibility: .hidden))
+    var noResend = false
+
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
@@ -36,10 +37,22 @@ struct MountCommand: DFSCommand {
         let repository = try context.repository()
         let mountpoint = try context.mountpoint(path)
         let registry = try context.mountRegistry()
-        try Self.clearStale(mountpoint, registry)
+        if try MountClearing(mountpoint: mountpoint, registry: registry).clear() == .recovered,
+            let record = registry.record(mountpoint), record.store == repository.root,
+            let supervision = registry.supervision(of: mountpoint)
+        {
+            try context.output.report(
+                MountReport(
+                    mountpoint: mountpoint, store: record.store, pid: supervision.server ?? record.server.pid,
+                    supervisor: supervision.supervisor.pid, serving: nil))
+            return .done
+        }
         var request = ServeRequest(
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
+        request.serve = serve
+        request.hotLimit = try context.cacheLimit()
+        request.resends = !noResend
         request.registry = registry.directory
         if foreground {
             let output = context.output
@@ -48,19 +61,11 @@ struct MountCommand: DFSCommand {
         }
         request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
         let server = try ServerProcess.start(request).waitUntilServing()
-        try context.output.report(MountReport(mountpoint: mountpoint, store: repository.root, pid: server.child.pid))
+        try context.output.report(
+            MountReport(
+                mountpoint: mountpoint, store: repository.root, pid: server.server, supervisor: server.child.pid,
+                serving: server.serving))
         return .done
-    }
-
-    /// Takes away a mount of ours whose daemon is dead; the kernel answers ENOTCONN there and would for ever.
-    static func clearStale(_ mountpoint: String, _ registry: MountRegistry) throws(DFSError) {
-        // The mount itself is asked: the registry may name the server of an earlier one.
-        guard let mount = try MountTable.mount(at: mountpoint), mount.isOurs, try MountTable.isStale(mount) else {
-            return
-        }
-        MountTable.abort(mount)
-        try MountTable.unmount(mountpoint, lazy: true)
-        registry.remove(mountpoint)
     }
 }
 
@@ -69,11 +74,15 @@ private struct MountReport: Report {
     let mountpoint: String
     let store: String
     let pid: Int32
+    let supervisor: Int32
+    let serving: Serving?
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(mountpoint), "store": .string(store), "pid": .integer(Int64(pid)),
-            "serve": "stateless",
+            "supervisor": .integer(Int64(supervisor)),
+            "serve": serving.map { .string($0.mode.rawValue) } ?? .null,
+            "why": serving.map { .string($0.why) } ?? .null,
         ]
     }
 

@@ -2,6 +2,7 @@ import DFSChunking
 import DFSFuse
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
 
 /// Which process serves which mount: one small file each, in the user's runtime directory.
@@ -13,7 +14,9 @@ struct MountRegistry: Sendable {
         let store: String
         let server: ProcessIdentity
         let started: Timestamp
+        /// As it was chosen; what became of it is in the mount's statistics.
         let serve: String
+        let why: String
         let log: String?
         /// Of a sealed view: where its file system is mounted.
         var base: String?
@@ -21,18 +24,21 @@ struct MountRegistry: Sendable {
         var isSealed: Bool { base != nil }
     }
 
-    private func path(_ mountpoint: String) -> String {
-        directory + "/" + Digest.of(Array(mountpoint.utf8)).hex.prefix(16) + ".json"
+    private func path(_ mountpoint: String, _ ending: String = ".json") -> String {
+        directory + "/" + Digest.of(Array(mountpoint.utf8)).hex.prefix(16) + ending
     }
 
+    func supervisionPath(_ mountpoint: String) -> String { path(mountpoint, ".supervisor") }
+
     /// Registers this process as the server of a mount.
-    func add(_ request: ServeRequest) throws(DFSError) {
+    func add(_ request: ServeRequest, _ serving: Serving) throws(DFSError) {
         try write(
             request.mountpoint,
             [
                 "mountpoint": .string(request.mountpoint), "store": .string(request.store),
                 "server": try ProcessIdentity.own().json, "started": .string(Clock.now().description),
-                "serve": "stateless", "log": request.log.map { .string($0) } ?? .null,
+                "serve": .string(serving.mode.rawValue), "why": .string(serving.why),
+                "log": request.log.map { .string($0) } ?? .null,
             ])
     }
 
@@ -42,7 +48,8 @@ struct MountRegistry: Sendable {
             mountpoint,
             [
                 "mountpoint": .string(mountpoint), "store": .string(store), "server": try ProcessIdentity.own().json,
-                "started": .string(Clock.now().description), "serve": "sealed", "base": .string(base),
+                "started": .string(Clock.now().description), "serve": "sealed",
+                "why": "asked for: one version, read by the kernel", "base": .string(base),
             ])
     }
 
@@ -53,7 +60,15 @@ struct MountRegistry: Sendable {
         try file.replace(path(mountpoint))
     }
 
-    func remove(_ mountpoint: String) { unlink(path(mountpoint)) }
+    func remove(_ mountpoint: String) {
+        unlink(path(mountpoint))
+        unlink(supervisionPath(mountpoint))
+    }
+
+    /// Removes what this process has noted: another mount at the same place may be there meanwhile.
+    func removeOwn(_ mountpoint: String) {
+        if record(mountpoint)?.server.pid == getpid() { remove(mountpoint) }
+    }
 
     func record(_ mountpoint: String) -> Record? { read(path(mountpoint)) }
 
@@ -73,7 +88,7 @@ struct MountRegistry: Sendable {
         else { return nil }
         return Record(
             mountpoint: mountpoint, store: store, server: server, started: started,
-            serve: json["serve"]?.string ?? "stateless", log: json["log"]?.string,
+            serve: json["serve"]?.string ?? "stateless", why: json["why"]?.string ?? "", log: json["log"]?.string,
             base: json["base"]?.string)
     }
 }

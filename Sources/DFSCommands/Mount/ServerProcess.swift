@@ -2,12 +2,17 @@ import CLinux
 import DFSFuse
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
 
-/// A serving process that this one started.
+/// A supervisor that this process started, and the server that it started.
 struct ServerProcess {
     let child: ChildProcess
     let mountpoint: String
+    /// As it was chosen; `nil` of one whose start was not waited for.
+    var serving: Serving?
+    /// The process that serves, which may be a child of the child.
+    let server: Int32
 
     static let executable = "/proc/self/exe"
 
@@ -24,7 +29,13 @@ struct ServerProcess {
                 throw DFSError(
                     .cannotServe, "the server of \(mountpoint) ended without a word", hint: "dfs mount --foreground")
             }
-            guard let what = json["what"]?.string else { return ServerProcess(child: child, mountpoint: mountpoint) }
+            guard let what = json["what"]?.string else {
+                let serving = json["serve"]?.string.flatMap { ServeMode(rawValue: $0) }.map { mode in
+                    Serving(mode: mode, why: json["why"]?.string ?? "")
+                }
+                let server = json["pid"]?.integer.flatMap { Int32(exactly: $0) } ?? child.pid
+                return ServerProcess(child: child, mountpoint: mountpoint, serving: serving, server: server)
+            }
             _ = child.wait(milliseconds: 1000)
             throw DFSError(
                 json["code"]?.string.flatMap { DFSError.Code(rawValue: $0) } ?? .cannotServe, what,
@@ -45,7 +56,8 @@ struct ServerProcess {
             log = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
         }
         let child = try ChildProcess.start(
-            executable, arguments: ["dfs", "__serve", request.json.canonicalText], output: log, inherited: [writing])
+            executable, arguments: ["dfs", "__supervise", request.json.canonicalText],
+            output: log, inherited: [writing])
         return Starting(child: child, mountpoint: request.mountpoint, answer: reading)
     }
 

@@ -19,7 +19,7 @@ struct Root: ParsableCommand {
                 List.self, Log.self, Show.self, Concatenate.self, DiskUsage.self, ExportCommand.self, Diff.self,
             ]),
         CommandGroup(name: "Segment", subcommands: []),
-        CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self]),
+        CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self, Warm.self]),
         CommandGroup(name: "Run", subcommands: [RunCommand.self, RunsCommand.self, Logs.self]),
         CommandGroup(
             name: "Keeping", subcommands: [Verify.self, RepairCommand.self, CollectCommand.self, Why.self]),

@@ -134,7 +134,7 @@ enum Keeper {
             }
             try lock.take(.shared)
             // Told to end, it does so as soon as nobody uses the view.
-            var wait = timespec(tv_sec: 1, tv_nsec: 0)
+            var wait = timespec(tv_sec: unusedSince == nil ? 5 : 1, tv_nsec: 0)
             if sigtimedwait(&signals, nil, &wait) > 0 { linger = 0 }
         }
         // Somebody else unmounted it. What belongs to the place is left: it may be mounted again at this moment.

@@ -51,9 +51,29 @@ struct SealedMounts {
         return base
     }
 
+    /// Whether a mount is a sealed view: an image out of a cache of this program's.
+    static func isSealed(_ mount: MountTable.Mount) -> Bool {
+        mount.type == "erofs" && mount.fsname.hasSuffix(".erofs") && mount.fsname.contains("/views/")
+    }
+
     static func isMounted(_ image: String, at path: String) throws(DFSError) -> Bool {
         guard let mount = try MountTable.mount(at: path) else { return false }
         return mount.type == "erofs" && mount.fsname == image
+    }
+}
+
+extension SealedViews {
+    /// As `prepare`, and tells how far it is.
+    func prepare(
+        _ subject: ViewSubject, limits: Limits = Limits(), shownBy progress: DFSCommands.Progress, as name: String
+    ) throws(DFSError) -> SealedView {
+        try progress.track("seal \(name)") { activity throws(DFSError) in
+            activity.expectedFiles.increment(by: Int(clamping: subject.tree.files))
+            return try self.prepare(
+                subject, limits: limits,
+                progress: .init(
+                    entries: activity.files, checkedBytes: activity.bytes, expectedBytes: activity.expectedBytes))
+        }
     }
 }
 
@@ -67,6 +87,19 @@ extension CommandContext {
 }
 
 extension ViewSubject {
+    /// What a reference names, if that is a whole version or snapshot.
+    init?(_ target: Target) {
+        switch target.reference {
+        case .dataset(_, _, let path), .code(_, _, let path), .run(_, let path):
+            guard path.isEmpty else { return nil }
+        }
+        switch target.resolved.subject {
+        case .version(let dataset, let version): self.init(version, of: dataset)
+        case .snapshot(_, let snapshot): self.init(tree: snapshot.tree, modified: snapshot.time)
+        case .run: return nil
+        }
+    }
+
     init(_ version: VersionRecord, of dataset: String) {
         self.init(tree: version.tree, modified: version.time, dataset: dataset, version: version.number)
     }

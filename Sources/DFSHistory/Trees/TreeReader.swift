@@ -8,14 +8,17 @@ package final class TreeReader: Sendable {
     package let store: ObjectStore
     private let nodes: BoundedCache<ObjectAddress, TreeNode>
     private let recipes: BoundedCache<ObjectAddress, Recipe>
-    private let chunks: BoundedCache<ChunkID, [UInt8]>
+    private let chunks: ChunkCache
+    private let ahead: ReadAhead
+    package let counters = ReadCounters()
 
     /// `cacheBytes` bounds the memory kept for nodes and chunks together.
     package init(store: ObjectStore, cacheBytes: Int = 64 << 20) {
         self.store = store
         nodes = BoundedCache(limit: cacheBytes * 3 / 8)
         recipes = BoundedCache(limit: cacheBytes / 8)
-        chunks = BoundedCache(limit: cacheBytes / 2)
+        chunks = ChunkCache(store: store, limit: cacheBytes / 2, counters: counters)
+        ahead = ReadAhead(cache: chunks, budget: cacheBytes / 6)
     }
 
     package func node(_ address: ObjectAddress) throws(DFSError) -> TreeNode {
@@ -158,52 +161,84 @@ package final class TreeReader: Sendable {
         return recipe
     }
 
-    /// A chunk; kept when `keep`, for those who read in pieces.
-    package func chunk(_ id: ChunkID, keep: Bool) throws(DFSError) -> [UInt8] {
-        if let chunk = chunks[id] { return chunk }
-        let chunk = try store.chunk(id)
-        if keep { chunks.insert(chunk, for: id, cost: chunk.count + 64) }
-        return chunk
-    }
-
     /// Reads up to `buffer.count` bytes at `offset`; fewer only at the end of the file.
     package func read(
         _ file: TreeEntry, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DFSError) -> Int {
         guard offset < file.size, buffer.count > 0 else { return 0 }
         let count = Int(min(UInt64(buffer.count), file.size - offset))
+        let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
         guard let address = file.address else {
-            let whole = offset == 0 && count == Int(file.size)
-            let chunk = try chunk(ChunkID(file.content.digest), keep: !whole)
-            try copy(chunk, from: Int(offset), count: count, to: buffer, at: 0, file)
+            try read(chunkOf: file, at: Int(offset), into: target)
             return count
         }
         let recipe = try recipe(address, of: file)
-        var done = 0
+        ahead.note(file.content, recipe, at: offset, count: count)
+        var done = 0, i = recipe.index(at: offset), isCompressed = false
         while done < count {
-            let i = recipe.index(at: offset + UInt64(done))
+            let rest = UnsafeMutableRawBufferPointer(rebasing: target[done...])
             let inside = Int(offset + UInt64(done) - recipe.starts[i])
-            let length = min(Int(recipe.chunks[i].length) - inside, count - done)
-            let chunk = try chunk(
-                recipe.chunks[i].id, keep: inside + length < Int(recipe.chunks[i].length) || inside > 0)
-            try copy(chunk, from: inside, count: length, to: buffer, at: done, file)
-            done += length
+            let chunk = recipe.chunks[i]
+            if inside > 0 || Int(chunk.length) > rest.count {
+                // An end of the request cuts it: the next request has the rest.
+                let length = min(Int(chunk.length) - inside, rest.count)
+                try copy(try chunks.chunk(chunk.id), from: inside, count: length, to: rest, file)
+                done += length
+                i += 1
+            } else if let bytes = chunks.kept(chunk.id) {
+                try copy(bytes, from: 0, count: Int(chunk.length), to: rest, file)
+                done += Int(chunk.length)
+                i += 1
+            } else {
+                let run = try store.read(chunksOf: recipe, from: i, into: rest)
+                (run.isCompressed ? counters.decompressed : counters.raw).increment(by: run.bytes)
+                counters.misses.increment(by: run.chunks)
+                isCompressed = isCompressed || run.isCompressed
+                done += run.bytes
+                i += run.chunks
+            }
         }
+        if isCompressed { ahead.follow(file.content, upTo: offset + UInt64(count)) }
         return count
     }
 
-    private func copy(
-        _ chunk: [UInt8], from start: Int, count: Int, to buffer: UnsafeMutableRawBufferPointer, at target: Int,
-        _ file: TreeEntry
+    /// A part of a file that is one chunk.
+    private func read(
+        chunkOf file: TreeEntry, at offset: Int, into target: UnsafeMutableRawBufferPointer
     ) throws(DFSError) {
-        guard start + count <= chunk.count, target + count <= buffer.count else {
+        let id = ChunkID(file.content.digest)
+        guard offset == 0, target.count == Int(file.size) else {
+            return try copy(try chunks.chunk(id), from: offset, count: target.count, to: target, file)
+        }
+        let isCompressed = try store.read(chunk: id, into: target)
+        (isCompressed ? counters.decompressed : counters.raw).increment(by: target.count)
+    }
+
+    private func copy(
+        _ chunk: [UInt8], from start: Int, count: Int, to target: UnsafeMutableRawBufferPointer, _ file: TreeEntry
+    ) throws(DFSError) {
+        guard start + count <= chunk.count, count <= target.count else {
             throw DFSError(.corrupt, "\(NameText.display(file.name)) is longer than its chunks", hint: "dfs verify")
         }
         chunk.withUnsafeBytes { source in
-            if let from = source.baseAddress, let to = buffer.baseAddress {
-                memcpy(to + target, from + start, count)
-            }
+            if let from = source.baseAddress, let to = target.baseAddress { memcpy(to, from + start, count) }
         }
+    }
+
+    /// Calls `body` with the content of a regular file piece by piece, in order. Nothing is kept.
+    package func forEachPiece(
+        of file: TreeEntry, _ body: (UnsafeRawBufferPointer) throws(DFSError) -> Void
+    ) throws(DFSError) {
+        let recipe: Recipe
+        if let address = file.address {
+            recipe = try self.recipe(address, of: file)
+        } else if file.size > 0 {
+            let whole = Recipe.Chunk(id: ChunkID(file.content.digest), length: UInt32(clamping: file.size))
+            recipe = Recipe(size: file.size, content: file.content, chunks: [whole])
+        } else {
+            return
+        }
+        try store.forEachPiece(of: recipe, body)
     }
 
     /// The whole content of a file that is small enough to hold.

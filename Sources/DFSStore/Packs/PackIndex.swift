@@ -171,4 +171,15 @@ package struct PackIndex: Sendable {
         guard low < count, self[low].digest == digest else { return nil }
         return low
     }
+
+    /// Whether an item with this digest and length, as it is, begins at `offset`.
+    func holds(_ digest: Digest, at offset: UInt64, length: UInt32) -> Bool {
+        guard var i = firstIndex(of: digest) else { return false }
+        while i < count, self[i].digest == digest {
+            let item = self[i]
+            if item.offset == offset { return item.length == length && item.codec == .raw }
+            i += 1
+        }
+        return false
+    }
 }
