@@ -30,7 +30,8 @@ final class FuseContext: Sendable {
     private let isReady = Atomic<Bool>(false)
 
     init(
-        tree: VirtualTree, transport: FuseTransport, log: @escaping @Sendable (String) -> Void,
+        tree: VirtualTree, transport: FuseTransport, slots: BackingSlots? = nil,
+        log: @escaping @Sendable (String) -> Void,
         whenReady: @escaping @Sendable () -> Void
     ) {
         self.tree = tree
@@ -40,7 +41,7 @@ final class FuseContext: Sendable {
         neighbours = Neighbours(tree: tree)
         device = BackingFiles.Device(connection)
         backing = BackingFiles(
-            device: device,
+            device: device, journal: Self.journal(slots),
             refused: { [statistics = tree.statistics] code in
                 // A file system that lies on others, such as an overlay, is not taken.
                 let note = "; some files are read through the server: \(String(cString: strerror(code)))"
@@ -49,6 +50,12 @@ final class FuseContext: Sendable {
                 serving.why += note
                 statistics.serving = serving
             })
+        if let slots { backing.restore(slots.inherited) }
+    }
+
+    private static func journal(_ slots: BackingSlots?) -> (@Sendable (BackingFiles.Standing) -> Void)? {
+        guard let slots else { return nil }
+        return { slots.note($0) }
     }
 
     /// How files are served: as was chosen, or what the kernel allows. The same from the first request on.

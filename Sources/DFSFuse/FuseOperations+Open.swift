@@ -49,7 +49,8 @@ extension FuseOperations {
         let id = NodeID(raw: node)
         let reply = FuseReply(request, context, .release, id)
         context.count(.release, id)
-        context.backing.release(node)
+        // Whether a dead server had counted it cannot be known: an id that stays too long is no harm, one that goes too early is.
+        if !context.transport.clock.isResent { context.backing.release(node) }
         reply.fail(0)
     }
 

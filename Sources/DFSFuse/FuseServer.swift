@@ -2,7 +2,6 @@ import CFuse3
 import DFSModel
 import DFSSystem
 import DFSVirtual
-import Dispatch
 import Glibc
 import Synchronization
 
@@ -36,18 +35,34 @@ package final class FuseServer: Sendable {
     /// Guards the session: its pointer is used by another thread only under this lock and while it is mounted or serving.
     private let state = Mutex(State())
     private let connection = Mutex<UInt32?>(nil)
-    private let watching = DispatchQueue(label: "dfs.watch")
+    private let inheritance: Inheritance?
+    private let transport: FuseTransport
 
     /// Checks that `options.mountpoint` can be mounted on. `log` gets the text of errors that a reader of the mount
     /// would see as EIO; it is called on libfuse's threads.
+    /// What is mounted already is served with an `inheritance`.
     package init(
-        tree: VirtualTree, options: MountOptions, log: @escaping @Sendable (String) -> Void = { _ in }
+        tree: VirtualTree, options: MountOptions, inheritance: Inheritance? = nil,
+        log: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(DFSError) {
         self.tree = tree
         self.options = options
+        self.inheritance = inheritance
         self.log = log
-        mountpoint = try Mounting.check(options)
+        mountpoint = try inheritance == nil ? Mounting.check(options) : MountTable.canonical(options.mountpoint)
+        var wanted: FuseTransport.Extensions = [.requestTimeout]
+        if options.resends { wanted.insert(.resend) }
+        if options.serving.mode == .passthrough { wanted.insert(.passthrough) }
+        transport = FuseTransport(
+            wanted: wanted, requestTimeout: Self.requestTimeout, handshake: inheritance?.handshake)
     }
+
+    /// Seconds after which the kernel gives up a connection of which a request is not answered, within fifteen more. The
+    /// last resort: where there is a supervisor, it has acted before.
+    private static let requestTimeout: UInt16 = 20
+
+    /// Nanoseconds that the oldest request has been worked on, and the oldest of those that a predecessor had taken.
+    package var oldestRequests: (any: UInt64, resent: UInt64) { transport.clock.oldest() }
 
     /// The minor device number of the mount, once mounted.
     package var connectionNumber: UInt32? { connection.withLock { $0 } }
@@ -58,9 +73,9 @@ package final class FuseServer: Sendable {
         FuseLog.send(to: log)
         let path = mountpoint, readAhead = options.readAhead
         tree.statistics.serving = options.serving
+        let slots = try (inheritance?.backing).map { file throws(DFSError) in try BackingSlots(file) }
         let context = FuseContext(
-            tree: tree,
-            transport: FuseTransport(wanted: options.serving.mode == .passthrough ? .passthrough : []), log: log,
+            tree: tree, transport: transport, slots: slots, log: log,
             whenReady: { ReadAhead.raise(mountpoint: path, kibibytes: readAhead) })
         let retained = Unmanaged.passRetained(context)
         guard let session = Self.makeSession(retained.toOpaque()) else {
@@ -68,8 +83,14 @@ package final class FuseServer: Sendable {
             throw DFSError(.cannotServe, "libfuse cannot make a session")
         }
         do throws(DFSError) {
-            let descriptor = try Mounting.mount(options, on: path)
-            connection.withLock { $0 = (try? MountTable.mount(at: path))?.connection }
+            let descriptor: OwnedDescriptor
+            if let inheritance {
+                descriptor = inheritance.connection
+            } else {
+                descriptor = try Mounting.mount(options, on: path)
+            }
+            let number = inheritance?.number ?? (try? MountTable.mount(at: path))?.connection
+            connection.withLock { $0 = number }
             // libfuse closes its descriptor itself, and this one goes away here.
             let copy = try System.call("cannot duplicate a descriptor") {
                 fcntl(descriptor.raw, F_DUPFD_CLOEXEC, 0)
@@ -79,6 +100,7 @@ package final class FuseServer: Sendable {
                 close(copy)
                 throw error
             }
+            try inheritance?.takeUp(session, transport)
         } catch {
             fuse_session_destroy(session)
             retained.release()
@@ -114,13 +136,22 @@ package final class FuseServer: Sendable {
             _ = cfuse3_session_loop_mt(
                 session.pointer, UInt32(max(1, options.threads)), UInt32(max(1, options.threads)))
         }
-        neighbours.stop()
-        watch.cancel()
-        watching.sync {}
+        neighbours.stop { abortConnection() }
+        watch?.cancel()
         // From here on nobody else uses the session.
-        state.withLock { $0.phase = .ended }
-        detach()
+        let isToEnd = state.withLock { state in
+            state.phase = .ended
+            return state.stopRequested
+        }
+        // A connection that broke is the supervisor's to replace.
+        if inheritance == nil || isToEnd { detach() }
         Self.destroy(session)
+    }
+
+    /// Lets all go that wait for an answer.
+    private func abortConnection() {
+        guard let number = connectionNumber else { return }
+        MountTable.abort(connection: number)
     }
 
     private static func destroy(_ session: Session) {
@@ -164,10 +195,8 @@ package final class FuseServer: Sendable {
     }
 
     /// Tells the kernel every second what it must not believe any longer.
-    private func startWatching(_ session: Session) -> any DispatchSourceTimer {
-        let timer = DispatchSource.makeTimerSource(queue: watching)
-        timer.schedule(deadline: .now(), repeating: .seconds(1), leeway: .milliseconds(100))
-        timer.setEventHandler { [tree, log] in
+    private func startWatching(_ session: Session) -> Ticker? {
+        Ticker.start(milliseconds: 1000) { [tree, log] in
             do throws(DFSError) {
                 for id in try tree.changedDirectories() {
                     // A negative offset: attributes only. ENOENT (not known to the kernel) is no error.
@@ -177,7 +206,5 @@ package final class FuseServer: Sendable {
                 log(error.description)
             }
         }
-        timer.activate()
-        return timer
     }
 }

@@ -27,8 +27,14 @@ final class FuseTransport: Sendable {
     /// What both sides agreed on; empty before INIT.
     var granted: Extensions { Extensions(rawValue: grantedBits.load(ordering: .acquiring)) }
 
-    init(wanted: Extensions, requestTimeout: UInt16 = 0) {
+    let clock = RequestClock()
+    private let handshake: Handshake?
+    /// Whether a predecessor has answered INIT: the answer is kept from the kernel then.
+    private let isReplay = Atomic<Bool>(false)
+
+    init(wanted: Extensions, requestTimeout: UInt16 = 0, handshake: Handshake? = nil) {
         self.wanted = wanted
+        self.handshake = handshake
         self.requestTimeout = requestTimeout
     }
 
@@ -36,11 +42,9 @@ final class FuseTransport: Sendable {
     static func attach(_ session: OpaquePointer, _ descriptor: Int32) throws(DFSError) {
         var io = fuse_custom_io()
         io.read = { descriptor, buffer, length, userdata in
-            let count = Glibc.read(descriptor, buffer, length)
-            guard count > 0, let userdata, let buffer else { return count }
+            guard let buffer, let userdata else { return -1 }
             let context = Unmanaged<FuseContext>.fromOpaque(userdata).takeUnretainedValue()
-            context.transport.received(UnsafeRawBufferPointer(start: buffer, count: count))
-            return count
+            return context.transport.receive(descriptor, UnsafeMutableRawBufferPointer(start: buffer, count: length))
         }
         io.writev = { descriptor, parts, count, userdata in
             guard let parts, let userdata else { return -1 }
@@ -52,6 +56,16 @@ final class FuseTransport: Sendable {
         }
     }
 
+    private func receive(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {
+        clock.rest()
+        let count = read(descriptor, buffer.baseAddress, buffer.count)
+        guard count > 16 else { return count }
+        let unique = buffer.loadUnaligned(fromByteOffset: Layout.unique, as: UInt64.self)
+        clock.begin(resent: unique & Layout.resent != 0)
+        received(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        return count
+    }
+
     // MARK: INIT
 
     private enum Layout {
@@ -61,6 +75,8 @@ final class FuseTransport: Sendable {
         /// Of fuse_init_out.
         static let flags = 12, flags2 = 32, maximumStackDepth = 36, requestTimeout = 40, answerLength = 64
         static let extended: UInt32 = 1 << 30
+        /// In `unique`: a request that another server had taken.
+        static let resent: UInt64 = 1 << 63
     }
 
     private let isSettled = Atomic<Bool>(false)
@@ -73,9 +89,24 @@ final class FuseTransport: Sendable {
         initUnique.store(
             request.loadUnaligned(fromByteOffset: Layout.unique, as: UInt64.self), ordering: .relaxed)
         let flags = request.loadUnaligned(fromByteOffset: Layout.requestFlags, as: UInt32.self)
+        if !isReplay.load(ordering: .relaxed) { handshake?.save(request) }
         guard flags & Layout.extended != 0 else { return }
         offer.store(
             request.loadUnaligned(fromByteOffset: Layout.requestFlags2, as: UInt32.self), ordering: .relaxed)
+    }
+
+    /// INIT as a predecessor got it. The answer to it is kept from the kernel, which has one.
+    func replay(_ request: UnsafeRawBufferPointer) {
+        isReplay.store(true, ordering: .relaxed)
+        received(request)
+    }
+
+    /// Sends the answer to INIT.
+    private func conclude(_ descriptor: Int32, _ parts: UnsafeMutablePointer<iovec>, _ count: Int32) -> Int {
+        if isReplay.load(ordering: .relaxed) { return parts[0].iov_len + parts[1].iov_len }
+        let sent = writev(descriptor, parts, count)
+        if sent >= 0 { handshake?.settle(resends: granted.contains(.resend)) }
+        return sent
     }
 
     /// Passes an answer on; that to INIT with what `wanted` adds to it.
@@ -86,7 +117,7 @@ final class FuseTransport: Sendable {
         else { return writev(descriptor, parts, count) }
         isSettled.store(true, ordering: .relaxed)
         let granted = Extensions(rawValue: offer.load(ordering: .relaxed)).intersection(wanted)
-        guard !granted.isEmpty else { return writev(descriptor, parts, count) }
+        guard !granted.isEmpty else { return conclude(descriptor, parts, count) }
         grantedBits.store(granted.rawValue, ordering: .releasing)
         let answer = UnsafeMutableRawBufferPointer(start: parts[1].iov_base, count: parts[1].iov_len)
         func put<T: FixedWidthInteger>(_ value: T, at offset: Int) {
@@ -97,6 +128,6 @@ final class FuseTransport: Sendable {
         put(granted.rawValue, at: Layout.flags2)
         if granted.contains(.passthrough) { put(UInt32(1), at: Layout.maximumStackDepth) }
         if granted.contains(.requestTimeout) { put(requestTimeout, at: Layout.requestTimeout) }
-        return writev(descriptor, parts, count)
+        return conclude(descriptor, parts, count)
     }
 }

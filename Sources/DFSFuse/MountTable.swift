@@ -86,11 +86,15 @@ package enum MountTable {
     }
 
     /// Whether a mount answers. `server` is the process known to serve it, if one is.
-    package static func state(of mount: Mount, server: pid_t? = nil) throws(DFSError) -> State {
+    package static func state(
+        of mount: Mount, server: pid_t? = nil, timeout milliseconds: Int = 3000
+    ) throws(DFSError) -> State {
         if let server, kill(server, 0) != 0, errno == ESRCH { return .stale }
         guard let stat = Subprocess.find("stat") else { return .serving }
         // In a child: a request that a stuck daemon has taken can hold its caller until the connection is aborted.
-        guard let result = try Subprocess.run(stat, ["-f", "--", mount.mountpoint], timeout: 3) else { return .hanging }
+        guard let result = try Subprocess.run(stat, ["-f", "--", mount.mountpoint], timeout: milliseconds) else {
+            return .hanging
+        }
         // Other failures, such as that of a mount which lets nobody else in, are answers.
         return result.exitCode != 0 && result.message.contains(String(cString: strerror(ENOTCONN))) ? .stale : .serving
     }
@@ -144,8 +148,11 @@ package enum MountTable {
     /// Ends a connection whatever its daemon does: its users get an error instead of waiting. Needs the fusectl file
     /// system; `false` when that is not mounted or refuses.
     @discardableResult
-    package static func abort(_ mount: Mount) -> Bool {
-        let path = "/sys/fs/fuse/connections/\(mount.connection)/abort"
+    package static func abort(_ mount: Mount) -> Bool { abort(connection: mount.connection) }
+
+    @discardableResult
+    static func abort(connection number: UInt32) -> Bool {
+        let path = "/sys/fs/fuse/connections/\(number)/abort"
         guard let file = try? OwnedDescriptor.open(path, O_WRONLY) else { return false }
         return (try? Files.write([0x31], to: file.raw, what: path)) != nil
     }

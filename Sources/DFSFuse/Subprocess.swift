@@ -18,7 +18,7 @@ enum Subprocess {
     }
 
     /// Starts `path` with stdin and stdout closed to it and waits. `inherit` is a descriptor that it keeps.
-    /// Killed after `timeout` seconds, when one is given; then `nil`.
+    /// Killed after `timeout` milliseconds, when one is given; then `nil`.
     static func run(
         _ path: String, _ arguments: [String], environment: [String] = [], inherit: Int32? = nil, timeout: Int? = nil
     ) throws(DFSError) -> Result? {
@@ -47,7 +47,7 @@ enum Subprocess {
     }
 
     private static func wait(_ pid: pid_t, _ output: OwnedDescriptor, _ timeout: Int?) throws(DFSError) -> Result? {
-        let deadline = timeout.map { Clock.monotonic() + UInt64($0) * 1_000_000_000 }
+        let deadline = timeout.map { Clock.monotonic() + UInt64($0) * 1_000_000 }
         var text = [UInt8]()
         while true {
             var poll = pollfd(fd: output.raw, events: Int16(POLLIN), revents: 0)

@@ -18,6 +18,8 @@
         case entryFirst = "entry-first"
         /// An entry replaces what stands under its number.
         case replaceEntry = "replace-entry"
+        /// A server that goes on for another one does not know what that one's ids meant.
+        case forgetIds = "forget-ids"
 
         private static let planted = getenv("DFS_DEFECT").flatMap { Defect(rawValue: String(cString: $0)) }
 

@@ -89,6 +89,8 @@ package struct ProcessStat {
     /// The process id of its parent.
     package let parent: Int32
     let start: Int64
+    /// By a signal.
+    package var isStopped: Bool { state == UInt8(ascii: "T") }
     package var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 
     /// `nil` when there is no such process.

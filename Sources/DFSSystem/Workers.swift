@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Threads for blocking work.
@@ -30,7 +31,7 @@ package enum Workers {
         return true
     }
 
-    private enum Thread {
+    fileprivate enum Thread {
         private final class Box: Sendable {
             let body: @Sendable () -> Void
             init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -50,5 +51,74 @@ package enum Workers {
             box.release()
             return nil
         }
+    }
+}
+
+/// Calls something again and again, on a thread of its own, until it is cancelled. Needs no descriptors, so it goes on when
+/// there are none left.
+package final class Ticker: Sendable {
+    /// A condition of the monotonic clock.
+    private final class Signal: @unchecked Sendable {
+        private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+        private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+        private var isSent = false
+
+        init() {
+            pthread_mutex_init(mutex, nil)
+            var attributes = pthread_condattr_t()
+            pthread_condattr_init(&attributes)
+            pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+            pthread_cond_init(condition, &attributes)
+            pthread_condattr_destroy(&attributes)
+        }
+
+        deinit {
+            pthread_cond_destroy(condition)
+            pthread_mutex_destroy(mutex)
+            condition.deallocate()
+            mutex.deallocate()
+        }
+
+        func send() {
+            pthread_mutex_lock(mutex)
+            isSent = true
+            pthread_cond_signal(condition)
+            pthread_mutex_unlock(mutex)
+        }
+
+        /// Whether it came within some time.
+        func wait(milliseconds: Int) -> Bool {
+            let end = Clock.monotonic() + UInt64(milliseconds) * 1_000_000
+            var time = timespec(tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
+            pthread_mutex_lock(mutex)
+            defer { pthread_mutex_unlock(mutex) }
+            while !isSent {
+                if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { break }
+            }
+            return isSent
+        }
+    }
+
+    private let signal: Signal
+    private let thread: pthread_t
+
+    private init(signal: Signal, thread: pthread_t) {
+        self.signal = signal
+        self.thread = thread
+    }
+
+    /// The first call is at once; `nil` when the system has no thread to give.
+    package static func start(milliseconds: Int, _ body: @escaping @Sendable () -> Void) -> Ticker? {
+        let signal = Signal()
+        let thread = Workers.Thread.start {
+            repeat { body() } while !signal.wait(milliseconds: milliseconds)
+        }
+        return thread.map { Ticker(signal: signal, thread: $0) }
+    }
+
+    /// Returns when no call is running any more; once.
+    package func cancel() {
+        signal.send()
+        pthread_join(thread, nil)
     }
 }

@@ -36,6 +36,9 @@ final class ControlFiles: Sendable {
         }
     }
 
+    /// Leaves out ids that a predecessor may have given to other snapshots.
+    func skip(_ count: UInt32) { state.withLock { $0.next += min(count, NodeID.firstLink / 2) } }
+
     private func keep(_ bytes: [UInt8]) -> UInt32 {
         state.withLock { state in
             let item = state.next

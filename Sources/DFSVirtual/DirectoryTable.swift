@@ -22,14 +22,25 @@ final class DirectoryTable: Sendable {
     }
 
     private let state = Mutex(State())
+    private let journal: IdentityJournal?
 
-    init() {
+    init(journal: IdentityJournal? = nil) {
+        self.journal = journal
         state.withLock {
             for (number, place) in [(NodeID.rootNumber, Place.root), (NodeID.controlNumber, .control)] {
                 $0.origins.append(0)
                 $0.places[number] = place
                 $0.numbers[place] = number
             }
+        }
+    }
+
+    /// Takes up the next number of a predecessor: that of a place, or of the directory with this origin.
+    func restore(_ origin: UInt64, _ place: Place?) {
+        state.withLock { state in
+            state.origins.append(origin)
+            let number = UInt32(state.origins.count - 1)
+            if let place { Self.note(place, number, &state) } else { state.children[origin] = number }
         }
     }
 
@@ -45,7 +56,7 @@ final class DirectoryTable: Sendable {
     }
 
     func number(of place: Place) throws(DFSError) -> UInt32 {
-        try state.withLock { state throws(DFSError) in try Self.number(of: place, &state) }
+        try state.withLock { state throws(DFSError) in try number(of: place, &state) }
     }
 
     /// The number of the directory `name`, at position `ordinal` of `parent`.
@@ -56,7 +67,7 @@ final class DirectoryTable: Sendable {
             }
             let key = UInt64(parent) << 32 | UInt64(ordinal + 1)
             if let number = state.children[key] { return number }
-            let number = try Self.next(key, &state)
+            let number = try next(.directory(key), key, &state)
             state.children[key] = number
             return number
         }
@@ -67,19 +78,26 @@ final class DirectoryTable: Sendable {
         state.withLock { state in state.places.filter { condition($0.value) }.map(\.key) }
     }
 
-    private static func number(of place: Place, _ state: inout State) throws(DFSError) -> UInt32 {
+    private func number(of place: Place, _ state: inout State) throws(DFSError) -> UInt32 {
         if let number = state.numbers[place] { return number }
-        let number = try next(0, &state)
-        state.numbers[place] = number
-        state.places[number] = place
-        if case .below(let parent, _) = place { state.parentsOfNamed.insert(parent) }
+        let number = try next(.place(place), 0, &state)
+        Self.note(place, number, &state)
         return number
     }
 
-    private static func next(_ origin: UInt64, _ state: inout State) throws(DFSError) -> UInt32 {
+    private static func note(_ place: Place, _ number: UInt32, _ state: inout State) {
+        state.numbers[place] = number
+        state.places[number] = place
+        if case .below(let parent, _) = place { state.parentsOfNamed.insert(parent) }
+    }
+
+    private func next(
+        _ record: IdentityJournal.Record, _ origin: UInt64, _ state: inout State
+    ) throws(DFSError) -> UInt32 {
         guard state.origins.count < 0x7fff_ffff else {
             throw DFSError(.operational, "too many directories in one mount", errno: ENFILE)
         }
+        try journal?.append(record)
         state.origins.append(origin)
         return UInt32(state.origins.count - 1)
     }

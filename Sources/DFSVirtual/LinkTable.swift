@@ -20,6 +20,17 @@ final class LinkTable: Sendable {
     }
 
     private let state = Mutex(State())
+    private let journal: IdentityJournal?
+
+    init(journal: IdentityJournal? = nil) { self.journal = journal }
+
+    /// Takes up the next id of a predecessor.
+    func restore(_ link: Link) { state.withLock { Self.add(link, &$0) } }
+
+    private static func add(_ link: Link, _ state: inout State) {
+        state.slots[link] = UInt32(state.links.count)
+        state.links.append(link)
+    }
 
     func id(of link: Link) throws(DFSError) -> NodeID {
         let slot: UInt32 = try state.withLock { state throws(DFSError) in
@@ -28,8 +39,8 @@ final class LinkTable: Sendable {
                 throw DFSError(.operational, "too many symlinks in one mount", errno: ENFILE)
             }
             let slot = UInt32(state.links.count)
-            state.links.append(link)
-            state.slots[link] = slot
+            try journal?.append(.link(link))
+            Self.add(link, &state)
             return slot
         }
         return NodeID(directory: link.directory, item: NodeID.firstLink + slot)

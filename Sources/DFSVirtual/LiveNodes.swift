@@ -43,9 +43,25 @@ final class LiveNodes: Sendable {
         var items: [Key: UInt32] = [:]
         var keys: [UInt32: (key: Key, lookups: UInt64)] = [:]
         var last: UInt32 = NodeID.firstLive
+        var slots: LiveSlots?
     }
 
     private let state = Mutex(State())
+
+    /// With a journal, what a predecessor knew is known again.
+    init(journal: IdentityJournal? = nil) {
+        guard let journal else { return }
+        var restored = State()
+        var slots = LiveSlots(journal.liveFiles)
+        slots.restore { item, key, lookups in
+            restored.items[key] = item
+            restored.keys[item] = (key, lookups)
+            restored.last = max(restored.last, item)
+        }
+        restored.slots = slots
+        let start = restored
+        state.withLock { $0 = start }
+    }
 
     var count: Int { state.withLock { $0.keys.count } }
 
@@ -54,6 +70,7 @@ final class LiveNodes: Sendable {
         let item: UInt32 = state.withLock { state in
             if let item = state.items[key], let known = state.keys[item] {
                 state.keys[item] = (key, known.lookups &+ 1)
+                state.slots?.set(item, key, lookups: known.lookups &+ 1)
                 return item
             }
             repeat {
@@ -61,6 +78,7 @@ final class LiveNodes: Sendable {
             } while state.keys[state.last] != nil
             state.items[key] = state.last
             state.keys[state.last] = (key, 1)
+            state.slots?.set(state.last, key, lookups: 1)
             return state.last
         }
         return NodeID(directory: key.directory, item: item)
@@ -78,9 +96,11 @@ final class LiveNodes: Sendable {
             guard let known = state.keys[id.item], known.key.directory == id.directory else { return }
             if known.lookups > lookups {
                 state.keys[id.item] = (known.key, known.lookups - lookups)
+                state.slots?.set(id.item, known.key, lookups: known.lookups - lookups)
             } else {
                 state.keys[id.item] = nil
                 state.items[known.key] = nil
+                state.slots?.remove(id.item)
             }
         }
     }

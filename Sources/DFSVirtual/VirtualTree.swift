@@ -31,11 +31,11 @@ package final class VirtualTree: Sendable {
     let content: any ContentSource
     let reader: TreeReader
     package let options: Options
-    let table = DirectoryTable()
-    let links = LinkTable()
-    let live = LiveNodes()
+    let table: DirectoryTable
+    let links: LinkTable
+    let live: LiveNodes
     let control: ControlFiles
-    let started = Clock.now()
+    let started: Timestamp
 
     /// Directories of stored trees; found again from their parents when they fell out.
     let directories = GenerationCache<UInt32, StoredDirectory>(capacity: 8192)
@@ -52,12 +52,21 @@ package final class VirtualTree: Sendable {
         var document: RunDocument
     }
 
-    package init(history: any HistorySource, content: any ContentSource, options: Options) {
+    /// With a journal, ids mean what they meant to those who wrote to it before.
+    package init(
+        history: any HistorySource, content: any ContentSource, options: Options, journal: IdentityJournal? = nil
+    ) {
         self.history = history
         self.content = content
         self.options = options
         reader = TreeReader(content: content)
-        let statistics = ServingStatistics(), table = self.table, live = self.live
+        let statistics = ServingStatistics(), table = DirectoryTable(journal: journal)
+        let live = LiveNodes(journal: journal), links = LinkTable(journal: journal)
+        self.table = table
+        self.live = live
+        self.links = links
+        let predecessor = Self.restore(journal, table, links)
+        started = predecessor ?? Clock.now()
         self.statistics = statistics
         control = ControlFiles(
             version: options.version,
@@ -74,6 +83,31 @@ package final class VirtualTree: Sendable {
                     return Array("error: \(error.what)\(error.cause.map { ": " + $0 } ?? "")\n".utf8)
                 }
             })
+        if predecessor == nil { try? journal?.append(.started(started)) } else { goOn() }
+    }
+
+    /// What a predecessor gave out and no table tells of: runs that were live, times of young files, snapshots.
+    private func goOn() {
+        let runs = table.numbers { if case .run = $0 { true } else { false } }
+        liveRuns.withLock { $0.formUnion(runs) }
+        freshness.increment(by: Int.random(in: 0..<900_000))
+        control.skip(UInt32.random(in: 0..<1 << 29))
+    }
+
+    /// Takes up what a predecessor has written to the journal; returns when the first of them began.
+    private static func restore(_ journal: IdentityJournal?, _ table: DirectoryTable, _ links: LinkTable) -> Timestamp?
+    {
+        var started: Timestamp?
+        journal?.restore { record in
+            switch record {
+            case .started(let time): started = time
+            case .directory(let origin): table.restore(origin, nil)
+            case .place(let place): table.restore(0, place)
+            case .link(let link): links.restore(link)
+            case .note: break
+            }
+        }
+        return started
     }
 
     // MARK: What an id stands for

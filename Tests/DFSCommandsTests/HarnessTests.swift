@@ -20,7 +20,7 @@ import Testing
 
     /// Kills, power cuts, errors, alterations and races lose nothing and change no byte; and mistakes that are planted
     /// on purpose are seen.
-    @Test(arguments: ["points", "kills", "power", "errors", "alterations", "races", "collection", "defects"])
+    @Test(arguments: ["points", "kills", "power", "errors", "alterations", "races", "collection", "servers", "defects"])
     func nothingIsLost(_ scenario: String) throws {
         if let lacking = Self.lacking(scenario) {
             print("skipped: \(scenario): \(lacking)")

@@ -122,8 +122,17 @@ extension PlayWithMounts {
             let row = try stage.json("mounts")
             #expect(row["state"]?.string == "serving")
             // A dead server is replaced here as well.
-            let server = try #require(row["pid"]?.integer.map { pid_t($0) })
-            try #require(kill(server, SIGKILL) == 0)
+            func process(_ member: String) throws -> pid_t {
+                try #require(try stage.json("mounts")[member]?.integer.map { pid_t($0) })
+            }
+            for signal in [SIGKILL, SIGSTOP] {
+                try #require(kill(try process("pid"), signal) == 0)
+                #expect(try stage.shell("cat \(mount)/datasets/x/latest/x") == "frozen")
+            }
+            Stage.eventually("two replacements") { try stage.json("mounts")["restarts"] == 2 }
+            // Nor one that nobody replaces.
+            let server = try process("pid")
+            try #require(kill(try process("supervisor"), SIGKILL) == 0 && kill(server, SIGKILL) == 0)
             Stage.eventually("the end of the server") { try stage.json("mounts")["state"]?.string == "dead" }
             try stage.done("mount", mount)
             #expect(try stage.shell("cat \(mount)/datasets/x/latest/x") == "frozen")

@@ -7,9 +7,9 @@ struct TreeWalker {
     let tree: VirtualTree
     let history: FakeHistory
 
-    init() {
-        history = FakeHistory()
-        tree = VirtualTree(history: history, content: history, options: .init(version: "test 1"))
+    init(history: FakeHistory = FakeHistory(), journal: IdentityJournal? = nil) {
+        self.history = history
+        tree = VirtualTree(history: history, content: history, options: .init(version: "test 1"), journal: journal)
     }
 
     /// `nil` when a component is absent. Symlinks are not followed.

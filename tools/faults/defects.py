@@ -1,6 +1,6 @@
 """Planted mistakes: each must make the harness fail, or it would not see a real one."""
 import copy
-from . import alterations, errors, points, power, races
+from . import alterations, errors, points, power, races, servers
 from .runner import Tally
 from .loop import unavailable
 
@@ -9,8 +9,9 @@ DEFECTS = {
     "skip-fsync": (power, None), "skip-directory-fsync": (power, None), "ignore-failed-fsync": (errors, None),
     "skip-hash": (alterations, ["pack"]),
     "entry-first": (points, ["commit"]), "replace-entry": (races, None),
+    "forget-ids": (servers, None),
 }
-IN_SMALL = ("skip-directory-fsync", "skip-hash", "entry-first")
+IN_SMALL = ("skip-directory-fsync", "skip-hash", "entry-first", "forget-ids")
 
 
 def run(settings):

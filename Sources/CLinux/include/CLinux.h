@@ -65,6 +65,11 @@ extern const int clinux_O_PATH;
 // pipe2(2) with O_CLOEXEC: ends[0] is read from, ends[1] written to.
 int clinux_pipe(int *ends);
 
+// Blocks `signals` and returns a non-blocking descriptor that can be read when one of them is pending. -1 on failure.
+int clinux_signal_descriptor(const int *signals, int count);
+// The number of the next pending signal; 0 when there is none.
+int clinux_next_signal(int descriptor);
+
 // adjtimex(2), reading only: what the kernel knows of the clock's discipline. -1 and errno on failure.
 int clinux_clock_state(int *synchronised, long *offset_nanoseconds, long *maximum_error_microseconds);
 #endif

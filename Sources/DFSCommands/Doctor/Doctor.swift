@@ -13,6 +13,7 @@ struct Doctor: DFSCommand {
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
         let report = DoctorReport(
             findings: Self.checks.flatMap { $0(context) } + repairCaches(context)
+                + MountChecks(context: context, repairs: repair).findings()
                 + StoreChecks(context: context, repairs: repair).findings())
         try context.output.report(report)
         return report.findings.contains { $0.verdict == .problem } ? .differences : .done

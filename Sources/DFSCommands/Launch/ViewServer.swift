@@ -28,7 +28,8 @@ final class ViewServer {
             request.endsWithParent = true
             request.threads = 4
             request.log = try context.directories.cache() + "/\(repository.id)/view.log"
-            return ViewServer(starting: try ServerProcess.start(request), mountpoint: mountpoint, failure: nil)
+            return ViewServer(
+                starting: try ServerProcess.start(request, supervised: false), mountpoint: mountpoint, failure: nil)
         } catch { return ViewServer(starting: nil, mountpoint: mountpoint, failure: error) }
     }
 
@@ -47,7 +48,8 @@ final class ViewServer {
 
     func stop() {
         // One that has not answered yet may have mounted.
-        (server ?? starting.map { ServerProcess(child: $0.child, mountpoint: mountpoint) })?.stop()
+        (server ?? starting.map { ServerProcess(child: $0.child, mountpoint: mountpoint, server: $0.child.pid) })?
+            .stop()
         rmdir(mountpoint)
     }
 

@@ -26,6 +26,10 @@ struct MountCommand: DFSCommand {
     @Flag(help: "Let other users in, as far as the store's own permissions would.")
     var allowOther = false
 
+    /// For kernels that have it, to see what those do that have not.
+    @Flag(help: ArgumentHelp("Do not ask the kernel again for what a dead server had taken.", visibility: .hidden))
+    var noResend = false
+
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
@@ -33,12 +37,22 @@ struct MountCommand: DFSCommand {
         let repository = try context.repository()
         let mountpoint = try context.mountpoint(path)
         let registry = try context.mountRegistry()
-        try Self.clearStale(mountpoint, registry)
+        if try MountClearing(mountpoint: mountpoint, registry: registry).clear() == .recovered,
+            let record = registry.record(mountpoint), record.store == repository.root,
+            let supervision = registry.supervision(of: mountpoint)
+        {
+            try context.output.report(
+                MountReport(
+                    mountpoint: mountpoint, store: record.store, pid: supervision.server ?? record.server.pid,
+                    supervisor: supervision.supervisor.pid, serving: nil))
+            return .done
+        }
         var request = ServeRequest(
             store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
         request.allowOther = allowOther
         request.serve = serve
         request.hotLimit = try context.cacheLimit()
+        request.resends = !noResend
         request.registry = registry.directory
         if foreground {
             let output = context.output
@@ -46,22 +60,12 @@ struct MountCommand: DFSCommand {
             return .done
         }
         request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
-        let server = try ServerProcess.start(request).waitUntilServing()
+        let server = try ServerProcess.start(request, supervised: true).waitUntilServing()
         try context.output.report(
             MountReport(
-                mountpoint: mountpoint, store: repository.root, pid: server.child.pid, serving: server.serving))
+                mountpoint: mountpoint, store: repository.root, pid: server.server, supervisor: server.child.pid,
+                serving: server.serving))
         return .done
-    }
-
-    /// Takes away a mount of ours whose daemon is dead; the kernel answers ENOTCONN there and would for ever.
-    static func clearStale(_ mountpoint: String, _ registry: MountRegistry) throws(DFSError) {
-        // The mount itself is asked: the registry may name the server of an earlier one.
-        guard let mount = try MountTable.mount(at: mountpoint), mount.isOurs, try MountTable.isStale(mount) else {
-            return
-        }
-        MountTable.abort(mount)
-        try MountTable.unmount(mountpoint, lazy: true)
-        registry.remove(mountpoint)
     }
 }
 
@@ -70,11 +74,13 @@ private struct MountReport: Report {
     let mountpoint: String
     let store: String
     let pid: Int32
+    let supervisor: Int32
     let serving: Serving?
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(mountpoint), "store": .string(store), "pid": .integer(Int64(pid)),
+            "supervisor": .integer(Int64(supervisor)),
             "serve": serving.map { .string($0.mode.rawValue) } ?? .null,
             "why": serving.map { .string($0.why) } ?? .null,
         ]

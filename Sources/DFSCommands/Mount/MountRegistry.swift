@@ -24,9 +24,11 @@ struct MountRegistry: Sendable {
         var isSealed: Bool { base != nil }
     }
 
-    private func path(_ mountpoint: String) -> String {
-        directory + "/" + Digest.of(Array(mountpoint.utf8)).hex.prefix(16) + ".json"
+    private func path(_ mountpoint: String, _ ending: String = ".json") -> String {
+        directory + "/" + Digest.of(Array(mountpoint.utf8)).hex.prefix(16) + ending
     }
+
+    func supervisionPath(_ mountpoint: String) -> String { path(mountpoint, ".supervisor") }
 
     /// Registers this process as the server of a mount.
     func add(_ request: ServeRequest, _ serving: Serving) throws(DFSError) {
@@ -58,7 +60,15 @@ struct MountRegistry: Sendable {
         try file.replace(path(mountpoint))
     }
 
-    func remove(_ mountpoint: String) { unlink(path(mountpoint)) }
+    func remove(_ mountpoint: String) {
+        unlink(path(mountpoint))
+        unlink(supervisionPath(mountpoint))
+    }
+
+    /// Removes what this process has noted: another mount at the same place may be there meanwhile.
+    func removeOwn(_ mountpoint: String) {
+        if record(mountpoint)?.server.pid == getpid() { remove(mountpoint) }
+    }
 
     func record(_ mountpoint: String) -> Record? { read(path(mountpoint)) }
 

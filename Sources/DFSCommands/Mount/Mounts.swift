@@ -22,31 +22,35 @@ struct Mounts: DFSCommand {
                     registry.remove(record.mountpoint)
                     continue
                 }
-                rows.append(row(record, "serving", nil, context))
+                rows.append(
+                    MountRow(
+                        record: record, supervision: nil, isSupervised: false, state: "serving",
+                        age: max(0, context.clock().seconds - record.started.seconds), requests: nil))
                 continue
             }
-            let isAlive = try record.server.liveness() == .alive
+            let supervision = registry.supervision(of: record.mountpoint)
+            let isSupervised = supervision?.isAlive == true
+            let isServed = try record.server.liveness() == .alive
+            let isAlive = isSupervised || isServed
             if mount == nil, !isAlive {
                 registry.remove(record.mountpoint)
                 continue
             }
-            let state = try isAlive ? Self.state(mount) : "dead"
+            let state = try isAlive ? Self.state(mount, isSupervised ? supervision : nil) : "dead"
             let requests = state == "serving" ? Self.requests(record.mountpoint) : nil
-            rows.append(row(record, state, requests, context))
+            rows.append(
+                MountRow(
+                    record: record, supervision: supervision, isSupervised: isSupervised, state: state,
+                    age: max(0, context.clock().seconds - record.started.seconds), requests: requests))
         }
         try context.output.list(rows, whenEmpty: "nothing is mounted; dfs mount does it")
         return .done
     }
 
-    private func row(
-        _ record: MountRegistry.Record, _ state: String, _ requests: JSONValue?, _ context: CommandContext
-    ) -> MountRow {
-        MountRow(
-            record: record, state: state, age: max(0, context.clock().seconds - record.started.seconds),
-            requests: requests)
-    }
-
-    private static func state(_ mount: MountTable.Mount?) throws(DFSError) -> String {
+    private static func state(
+        _ mount: MountTable.Mount?, _ supervision: MountRegistry.Supervision?
+    ) throws(DFSError) -> String {
+        if let supervision, supervision.state != .serving { return supervision.state.rawValue }
         guard let mount else { return "unmounted" }
         return switch try MountTable.state(of: mount) {
         case .serving: "serving"
@@ -65,10 +69,13 @@ struct Mounts: DFSCommand {
 private struct MountRow: Row {
     static let schema = "dfs.mounts/1"
     static let columns = [
-        Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("STATE"), Column("WHY"),
+        Column("MOUNTPOINT"), Column("STORE"), Column("SERVE"), Column("PID", .right), Column("RESTARTS", .right),
+        Column("STATE"), Column("WHY"),
     ]
 
     let record: MountRegistry.Record
+    let supervision: MountRegistry.Supervision?
+    let isSupervised: Bool
     let state: String
     let age: Int64
     let requests: JSONValue?
@@ -77,18 +84,27 @@ private struct MountRow: Row {
     private var serve: String { requests?["serve"]?.string ?? record.serve }
     private var why: String { requests?["why"]?.string ?? record.why }
 
+    /// Whether somebody sees to it that it goes on; a sealed view needs nobody.
+    private var isKept: Bool { isSupervised || record.isSealed }
+    private var server: Int32 { isSupervised ? supervision?.server ?? record.server.pid : record.server.pid }
+
     var cells: [Cell] {
         [
             .text(record.mountpoint), .text(record.store), .text(serve),
-            .text(record.isSealed ? "-" : "\(record.server.pid)"),
-            .text(state, state == "serving" ? .plain : .bad), .text(why),
+            .text(record.isSealed ? "-" : "\(server)"),
+            .text("\(supervision?.restarts ?? 0)"),
+            .text(state + (isKept ? "" : ", unsupervised"), state == "serving" && isKept ? .plain : .bad), .text(why),
         ]
     }
 
     var json: [String: JSONValue] {
         [
             "mountpoint": .string(record.mountpoint), "store": .string(record.store), "serve": .string(serve),
-            "why": .string(why), "pid": record.isSealed ? .null : .integer(Int64(record.server.pid)),
+            "why": .string(why), "pid": record.isSealed ? .null : .integer(Int64(server)),
+            "supervisor": isSupervised ? supervision.map { .integer(Int64($0.supervisor.pid)) } ?? .null : .null,
+            "restarts": .integer(Int64(supervision?.restarts ?? 0)),
+            "restart_reason": supervision?.reason.map { .string($0) } ?? .null,
+            "restarted": supervision?.restarted.map { .string($0.description) } ?? .null,
             "state": .string(state), "started": .string(record.started.description), "seconds": .integer(age),
             "log": record.log.map { .string($0) } ?? .null, "stats": requests ?? .null,
         ]

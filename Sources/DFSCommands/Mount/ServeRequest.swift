@@ -1,4 +1,6 @@
+import DFSFuse
 import DFSModel
+import DFSVirtual
 
 /// What a serving process is told, as JSON on its command line.
 struct ServeRequest: Sendable {
@@ -6,7 +8,7 @@ struct ServeRequest: Sendable {
     var cacheRoot: String
     var mountpoint: String
     var allowOther = false
-    var threads = 8
+    var threads = MountOptions.standardThreads
     var serve = ServeChoice.stateless
     /// The most bytes that hot files may take; `nil`: as is usual.
     var hotLimit: UInt64?
@@ -18,17 +20,45 @@ struct ServeRequest: Sendable {
     /// Where its mount is registered; `nil` for private ones.
     var registry: String?
     var log: String?
+    /// Whether the kernel may be asked again for what a dead server had taken.
+    var resends = true
+    /// Serves a connection that its supervisor made.
+    var inherited: Inherited?
+    /// Only looks whether the store can be served.
+    var isProbe = false
+
+    func mountOptions(_ serving: Serving = Serving(mode: .stateless, why: "")) -> MountOptions {
+        var options = MountOptions(
+            mountpoint: mountpoint, fsname: "dfs:" + store, allowOther: allowOther, threads: threads, serving: serving)
+        options.resends = resends
+        return options
+    }
+
+    /// Numbers of open descriptors.
+    struct Inherited: Sendable {
+        var connection: Int32
+        /// The minor device number of the mount.
+        var number: UInt32
+        var handshake: Int32
+        var records: Int32
+        var liveFiles: Int32
+        var backing: Int32
+        /// Where the supervisor asks.
+        var control: Int32
+    }
 
     var json: JSONValue {
         var members: [String: JSONValue] = [
             "store": .string(store), "cacheRoot": .string(cacheRoot), "mountpoint": .string(mountpoint),
             "allowOther": .bool(allowOther), "threads": .integer(Int64(threads)),
             "endsWithParent": .bool(endsWithParent), "parent": .integer(Int64(parent)),
-            "answer": .integer(Int64(answer)), "serve": .string(serve.rawValue),
+            "answer": .integer(Int64(answer)), "resends": .bool(resends), "probe": .bool(isProbe),
+            "serve": .string(serve.rawValue),
         ]
         if let hotLimit { members["hotLimit"] = .integer(Int64(clamping: hotLimit)) }
         if let registry { members["registry"] = .string(registry) }
         if let log { members["log"] = .string(log) }
+        if let inherited { members["inherited"] = inherited.json }
         return .object(members)
     }
 
@@ -52,5 +82,25 @@ struct ServeRequest: Sendable {
         hotLimit = json["hotLimit"]?.integer.flatMap { UInt64(exactly: $0) }
         registry = json["registry"]?.string
         log = json["log"]?.string
+        resends = json["resends"]?.bool ?? true
+        isProbe = json["probe"]?.bool ?? false
+        inherited = json["inherited"].flatMap { Inherited($0) }
+    }
+}
+
+extension ServeRequest.Inherited {
+    var json: JSONValue {
+        .array(
+            [connection, Int32(bitPattern: number), handshake, records, liveFiles, backing, control].map {
+                .integer(Int64($0))
+            })
+    }
+
+    init?(_ json: JSONValue) {
+        let numbers = json.array?.compactMap { $0.integer.flatMap { Int32(exactly: $0) } } ?? []
+        guard numbers.count == 7 else { return nil }
+        self.init(
+            connection: numbers[0], number: UInt32(bitPattern: numbers[1]), handshake: numbers[2],
+            records: numbers[3], liveFiles: numbers[4], backing: numbers[5], control: numbers[6])
     }
 }

@@ -11,6 +11,8 @@ struct ServerProcess {
     let mountpoint: String
     /// As it was chosen; `nil` of one whose start was not waited for.
     var serving: Serving?
+    /// The process that serves, which may be a child of the child.
+    let server: Int32
 
     static let executable = "/proc/self/exe"
 
@@ -31,7 +33,8 @@ struct ServerProcess {
                 let serving = json["serve"]?.string.flatMap { ServeMode(rawValue: $0) }.map { mode in
                     Serving(mode: mode, why: json["why"]?.string ?? "")
                 }
-                return ServerProcess(child: child, mountpoint: mountpoint, serving: serving)
+                let server = json["pid"]?.integer.flatMap { Int32(exactly: $0) } ?? child.pid
+                return ServerProcess(child: child, mountpoint: mountpoint, serving: serving, server: server)
             }
             _ = child.wait(milliseconds: 1000)
             throw DFSError(
@@ -40,7 +43,8 @@ struct ServerProcess {
         }
     }
 
-    static func start(_ request: ServeRequest) throws(DFSError) -> Starting {
+    /// With a supervisor, or without.
+    static func start(_ request: ServeRequest, supervised: Bool) throws(DFSError) -> Starting {
         var ends: [Int32] = [-1, -1]
         try System.call("cannot make a pipe") { clinux_pipe(&ends) }
         let reading = OwnedDescriptor(adopting: ends[0]), writing = OwnedDescriptor(adopting: ends[1])
@@ -53,7 +57,8 @@ struct ServerProcess {
             log = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
         }
         let child = try ChildProcess.start(
-            executable, arguments: ["dfs", "__serve", request.json.canonicalText], output: log, inherited: [writing])
+            executable, arguments: ["dfs", supervised ? "__supervise" : "__serve", request.json.canonicalText],
+            output: log, inherited: [writing])
         return Starting(child: child, mountpoint: request.mountpoint, answer: reading)
     }
 

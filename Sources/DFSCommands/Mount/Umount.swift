@@ -32,15 +32,19 @@ struct Umount: DFSCommand {
                 .refused, "\(mountpoint) is not a mount of a store", cause: "it is \(mount.type) of \(mount.fsname)",
                 hint: "umount \(mountpoint)")
         }
-        try MountCommand.clearStale(mountpoint, registry)
+        try MountClearing(mountpoint: mountpoint, registry: registry).clearDead()
         guard try MountTable.mount(at: mountpoint)?.isOurs == true else { return .done }
+        let supervisor = registry.supervision(of: mountpoint)?.supervisor
         let server = registry.record(mountpoint)?.server
         do throws(DFSError) { try MountTable.unmount(mountpoint, lazy: lazy) } catch {
             guard error.errno == EBUSY else { throw error }
             throw DFSError(
                 .operational, error.what, cause: error.cause, hint: "dfs umount --lazy \(mountpoint)", errno: EBUSY)
         }
+        // One that is about to mount anew would not see that it is not wanted.
+        if let supervisor, !lazy, try supervisor.liveness() == .alive { kill(supervisor.pid, SIGTERM) }
         try waitForEnd(of: server, mountpoint)
+        try waitForEnd(of: supervisor, mountpoint)
         registry.remove(mountpoint)
         return .done
     }

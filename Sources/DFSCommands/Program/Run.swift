@@ -43,5 +43,6 @@ enum HiddenCommands {
         "__keep": Keeper.run(arguments:),
         "__seal": BackgroundSealing.run(arguments:),
         "__serve": Serve.run(arguments:),
+        "__supervise": Supervise.run(arguments:),
     ]
 }

@@ -21,7 +21,7 @@ struct SealCommand {
         }
         let mountpoint = try context.mountpoint(path)
         let registry = try context.mountRegistry()
-        try MountCommand.clearStale(mountpoint, registry)
+        try MountClearing(mountpoint: mountpoint, registry: registry).clearDead()
         let repository = try context.repository()
         try Mountpoint.check(mountpoint, fsname: "")
         let state = try repository.state()

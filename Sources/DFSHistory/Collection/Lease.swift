@@ -12,10 +12,12 @@ package final class Lease: Sendable {
     /// Seconds between touches.
     package static let interval: UInt64 = 3600
 
+    package let key: String
     private let path: String
     private let touched: Mutex<UInt64>
 
-    private init(path: String) {
+    private init(key: String, path: String) {
+        self.key = key
         self.path = path
         touched = Mutex(Clock.monotonic())
     }
@@ -30,7 +32,12 @@ package final class Lease: Sendable {
         ]
         let key = "leases/\(name).json"
         do throws(DFSError) { try backend.put(key, json.canonicalBytes) } catch { return nil }
-        return Lease(path: backend.path(key))
+        return Lease(key: key, path: backend.path(key))
+    }
+
+    /// Keeps a lease that a process which died has taken.
+    package static func resume(_ backend: DirectoryBackend, key: String) -> Lease {
+        Lease(key: key, path: backend.path(key))
     }
 
     /// Says that it still holds, about once an hour however often it is called.
