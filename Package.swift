@@ -108,7 +108,8 @@ let package = Package(
         tests(
             "DFSSealedViewTests",
             [
-                "DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSSealedView", "DFSTestSupport",
+                "DFSModel", "DFSSystem", "DFSChunking", "DFSStore", "DFSLedger", "DFSHistory", "DFSSealedView",
+                "CLinux", "DFSTestSupport",
             ]),
         tests("DFSLaunchTests", ["DFSModel", "DFSSystem", "DFSLaunch", "CLinux", "DFSTestSupport"]),
         tests(

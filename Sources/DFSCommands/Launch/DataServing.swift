@@ -82,13 +82,8 @@ struct DataServingChoice {
         do throws(DFSError) {
             let mounts = try context.sealedMounts(repository)
             let limits = choice == .auto ? Self.atOnce : SealedViews.Limits()
-            let view = try context.progress.track("seal \(reference)") { activity throws(DFSError) in
-                activity.expectedFiles.increment(by: Int(clamping: input.version.tree.files))
-                return try mounts.views.prepare(
-                    ViewSubject(input.version, of: input.dataset), limits: limits,
-                    progress: .init(
-                        entries: activity.files, checkedBytes: activity.bytes, expectedBytes: activity.expectedBytes))
-            }
+            let view = try mounts.views.prepare(
+                ViewSubject(input.version, of: input.dataset), limits: limits, shownBy: context.progress, as: reference)
             return .sealed(base: try mounts.attach(view, sequence: sequence, linger: try context.viewLinger()), view)
         } catch {
             // Damage would be met by any other way too, but only where the job looks: the choice is the job's.

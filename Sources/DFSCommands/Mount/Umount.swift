@@ -24,9 +24,7 @@ struct Umount: DFSCommand {
             registry.remove(mountpoint)
             throw DFSError(.noReference, "nothing is mounted on \(mountpoint)", hint: "dfs mounts")
         }
-        if let record = registry.record(mountpoint), record.isSealed, mount.type == "erofs" {
-            return try endSealed(record, registry)
-        }
+        if SealedMounts.isSealed(mount) { return try endSealed(mount, registry) }
         guard mount.isOurs else {
             throw DFSError(
                 .refused, "\(mountpoint) is not a mount of a store", cause: "it is \(mount.type) of \(mount.fsname)",
@@ -50,15 +48,18 @@ struct Umount: DFSCommand {
     }
 
     /// Takes a view away, and its file system with it when nobody else uses that.
-    private func endSealed(_ record: MountRegistry.Record, _ registry: MountRegistry) throws(DFSError) -> ExitCode {
-        do throws(DFSError) { try MountTable.unmount(record.mountpoint, lazy: lazy) } catch {
+    private func endSealed(_ mount: MountTable.Mount, _ registry: MountRegistry) throws(DFSError) -> ExitCode {
+        do throws(DFSError) { try MountTable.unmount(mount.mountpoint, lazy: lazy) } catch {
             guard error.errno == EBUSY else { throw error }
             throw DFSError(
-                .operational, error.what, cause: error.cause, hint: "dfs umount --lazy \(record.mountpoint)",
+                .operational, error.what, cause: error.cause, hint: "dfs umount --lazy \(mount.mountpoint)",
                 errno: EBUSY)
         }
-        registry.remove(record.mountpoint)
-        if let base = record.base { try Keeper.look(base) }
+        registry.remove(mount.mountpoint)
+        // Where its file system is mounted for all who use it.
+        for other in try MountTable.mounts() where other.connection == mount.connection {
+            try Keeper.look(other.mountpoint)
+        }
         return .done
     }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DFSHistory
 import DFSModel
+import DFSSealedView
 import DFSStore
 import DFSSystem
 
@@ -26,16 +27,49 @@ struct Warm: DFSCommand {
                 counting: (activity.files, activity.bytes))
             return try warming.run(target.resolved.entry)
         }
-        try context.output.report(WarmReport(reference: target.resolved.text, summary: summary))
+        let image = try Self.seal(target, repository, context)
+        try context.output.report(WarmReport(reference: target.resolved.text, summary: summary, image: image))
         return .done
+    }
+
+    /// The image for sealed views, where this host can have them; or why there is none.
+    private static func seal(
+        _ target: Target, _ repository: Repository, _ context: CommandContext
+    ) throws(DFSError) -> WarmReport.Image {
+        if let obstacle = SealedMounts.obstacle() { return .none(obstacle.cause ?? obstacle.what) }
+        guard let subject = ViewSubject(target) else { return .none("only whole versions and snapshots are sealed") }
+        do throws(DFSError) {
+            let views = try context.sealedMounts(repository).views
+            return .ready(try views.prepare(subject, shownBy: context.progress, as: target.resolved.text).manifest)
+        } catch {
+            guard error.isTooMuch else { throw error }
+            return .none(error.cause ?? error.what)
+        }
     }
 }
 
 struct WarmReport: Report {
     static let schema = "dfs.warm/1"
 
+    enum Image {
+        case ready(ViewManifest)
+        case none(String)
+    }
+
     let reference: String
     let summary: Warming.Summary
+    let image: Image
+
+    private var imageJSON: JSONValue {
+        switch image {
+        case .ready(let manifest):
+            [
+                "bytes": .integer(Int64(manifest.imageBytes)), "mapped_bytes": .integer(Int64(manifest.mappedBytes)),
+                "copied_bytes": .integer(Int64(manifest.copiedBytes)),
+            ]
+        case .none(let reason): ["reason": .string(reason)]
+        }
+    }
 
     var json: [String: JSONValue] {
         func number(_ value: UInt64) -> JSONValue { .integer(Int64(clamping: value)) }
@@ -46,6 +80,7 @@ struct WarmReport: Report {
                 "made": .integer(Int64(summary.hotMade)), "present": .integer(Int64(summary.hotPresent)),
                 "bytes": number(summary.hotBytes),
             ],
+            "image": imageJSON,
             "skipped": .array(
                 summary.skipped.map {
                     ["reason": .string($0.reason), "files": .integer(Int64($0.files)), "bytes": number($0.bytes)]
@@ -60,6 +95,10 @@ struct WarmReport: Report {
         }
         if summary.hotPresent > 0 {
             parts.append("\(Quantity.count(summary.hotPresent, "hot copy", plural: "hot copies")) there")
+        }
+        switch image {
+        case .ready(let manifest): parts.append("an image of \(ByteCount(UInt64(manifest.imageBytes)))")
+        case .none(let reason): output.say("no image: \(reason)")
         }
         try output.line(
             "\(reference)  \(Quantity.count(summary.files, "file")), \(ByteCount(summary.bytes)): "

@@ -61,11 +61,17 @@ enum Keeper {
         try withExtendedLifetime(writing) { () throws(DFSError) in try waitForAnswer(reading) }
     }
 
+    /// The keeper that the view at `base` has, or had.
+    static func identity(_ base: String) throws(DFSError) -> ProcessIdentity? {
+        guard let text = try Files.read(base + ".keeper", limit: 4096), let json = try? JSONValue.parse(text) else {
+            return nil
+        }
+        return ProcessIdentity(json: json)
+    }
+
     /// Has the keeper of the view at `base` end if nobody uses it, and waits a moment for that.
     static func look(_ base: String) throws(DFSError) {
-        guard let text = try Files.read(base + ".keeper", limit: 4096), let json = try? JSONValue.parse(text),
-            let keeper = ProcessIdentity(json: json), try keeper.liveness() == .alive
-        else { return }
+        guard let keeper = try identity(base), try keeper.liveness() == .alive else { return }
         kill(keeper.pid, SIGTERM)
         for _ in 0..<100 {
             if try keeper.liveness() == .dead { return }
@@ -102,13 +108,17 @@ enum Keeper {
         let lease = Lease.take(
             DirectoryBackend(root: request.store), sequence: request.sequence, host: Serve.hostName())
         defer { lease?.end() }
-        let identity = try DurableFile(temporaryDirectory: Files.parent(request.mountpoint), mode: 0o600)
-        try identity.append(try ProcessIdentity.own().json.canonicalBytes)
-        try identity.replace(request.mountpoint + ".keeper")
+        let own = try ProcessIdentity.own()
+        let file = try DurableFile(temporaryDirectory: Files.parent(request.mountpoint), mode: 0o600)
+        try file.append(own.json.canonicalBytes)
+        try file.replace(request.mountpoint + ".keeper")
         try Files.write([0x2e], to: answer.raw, what: "the answer")
         var linger = request.linger
         var unusedSince: UInt64?
-        while try SealedMounts.isMounted(request.image, at: request.mountpoint) {
+        // A second keeper takes the first one's place: each would see the view as used by the other.
+        while try SealedMounts.isMounted(request.image, at: request.mountpoint),
+            try identity(request.mountpoint) == own
+        {
             lease?.touch()
             if try isUsed(request, lock) {
                 unusedSince = nil
@@ -119,7 +129,7 @@ enum Keeper {
             }
             try lock.take(.shared)
             // Told to end, it does so as soon as nobody uses the view.
-            var wait = timespec(tv_sec: 1, tv_nsec: 0)
+            var wait = timespec(tv_sec: unusedSince == nil ? 5 : 1, tv_nsec: 0)
             if sigtimedwait(&signals, nil, &wait) > 0 { linger = 0 }
         }
         // Somebody else unmounted it. What belongs to the place is left: it may be mounted again at this moment.

@@ -29,7 +29,7 @@ struct SealCommand {
             reference, Resolver(repository: repository, state: state, now: context.clock()))
         let subject = try subject(of: target)
         let mounts = try context.sealedMounts(repository)
-        let view = try prepare(subject, mounts.views)
+        let view = try mounts.views.prepare(subject, shownBy: context.progress, as: target.resolved.text)
         let base = try mounts.attach(view, sequence: state.head.sequence, linger: 0)
         try System.call("cannot bind the view at \(mountpoint)", fault: "mount") {
             clinux_bind_mount(base, mountpoint)
@@ -39,35 +39,11 @@ struct SealCommand {
         return .done
     }
 
-    private func prepare(_ subject: ViewSubject, _ views: SealedViews) throws(DFSError) -> SealedView {
-        try context.progress.track("seal \(reference)") { activity throws(DFSError) in
-            activity.expectedFiles.increment(by: Int(clamping: subject.tree.files))
-            return try views.prepare(
-                subject,
-                progress: .init(
-                    entries: activity.files, checkedBytes: activity.bytes, expectedBytes: activity.expectedBytes))
-        }
-    }
-
-    private static func isWhole(_ reference: Reference) -> Bool {
-        switch reference {
-        case .dataset(_, _, let path), .code(_, _, let path), .run(_, let path): path.isEmpty
-        }
-    }
-
     private func subject(of target: Target) throws(DFSError) -> ViewSubject {
-        guard Self.isWhole(target.reference) else {
-            throw DFSError(
-                .usage, "only a whole version can be sealed", cause: "\(reference) is a part of one",
-                hint: "dfs mount --seal \(reference.prefix { $0 != "/" }) PATH")
-        }
-        switch target.resolved.subject {
-        case .version(let dataset, let version): return ViewSubject(version, of: dataset)
-        case .snapshot(_, let snapshot): return ViewSubject(tree: snapshot.tree, modified: snapshot.time)
-        case .run:
-            throw DFSError(
-                .usage, "a run cannot be sealed", cause: "it is made of several trees", hint: "dfs mount")
-        }
+        if let subject = ViewSubject(target) { return subject }
+        throw DFSError(
+            .usage, "only a whole version or snapshot can be sealed", cause: "\(target.resolved.text) is none",
+            hint: "dfs mount --seal NAME@v1 PATH")
     }
 }
 

@@ -31,14 +31,19 @@ struct SealedMounts {
         // Whoever else wants it at this moment waits, and finds it mounted.
         let mounting = try ViewLock(path: base + ".mounting")
         try mounting.take(.exclusive)
-        if try Self.isMounted(view.imagePath, at: base) { return base }
+        defer { withExtendedLifetime(mounting) {} }
+        let request = Keeper.Request(
+            store: repository.root, mountpoint: base, image: view.imagePath, lock: view.lockPath, sequence: sequence,
+            linger: linger)
+        if try Self.isMounted(view.imagePath, at: base) {
+            // A keeper that was killed has left the mount to nobody.
+            if try Keeper.identity(base)?.liveness() ?? .dead == .dead { try Keeper.start(request) }
+            return base
+        }
         try Files.makeDirectories(base, mode: 0o700)
         try view.mount(at: base, directIO: MemoryLimit.isTight(for: UInt64(view.manifest.mappedBytes)))
         do throws(DFSError) {
-            try Keeper.start(
-                Keeper.Request(
-                    store: repository.root, mountpoint: base, image: view.imagePath, lock: view.lockPath,
-                    sequence: sequence, linger: linger))
+            try Keeper.start(request)
         } catch {
             try? MountTable.unmount(base, lazy: true)
             throw error
@@ -46,9 +51,29 @@ struct SealedMounts {
         return base
     }
 
+    /// Whether a mount is a sealed view: an image out of a cache of this program's.
+    static func isSealed(_ mount: MountTable.Mount) -> Bool {
+        mount.type == "erofs" && mount.fsname.hasSuffix(".erofs") && mount.fsname.contains("/views/")
+    }
+
     static func isMounted(_ image: String, at path: String) throws(DFSError) -> Bool {
         guard let mount = try MountTable.mount(at: path) else { return false }
         return mount.type == "erofs" && mount.fsname == image
+    }
+}
+
+extension SealedViews {
+    /// As `prepare`, and tells how far it is.
+    func prepare(
+        _ subject: ViewSubject, limits: Limits = Limits(), shownBy progress: DFSCommands.Progress, as name: String
+    ) throws(DFSError) -> SealedView {
+        try progress.track("seal \(name)") { activity throws(DFSError) in
+            activity.expectedFiles.increment(by: Int(clamping: subject.tree.files))
+            return try self.prepare(
+                subject, limits: limits,
+                progress: .init(
+                    entries: activity.files, checkedBytes: activity.bytes, expectedBytes: activity.expectedBytes))
+        }
     }
 }
 
@@ -62,6 +87,19 @@ extension CommandContext {
 }
 
 extension ViewSubject {
+    /// What a reference names, if that is a whole version or snapshot.
+    init?(_ target: Target) {
+        switch target.reference {
+        case .dataset(_, _, let path), .code(_, _, let path), .run(_, let path):
+            guard path.isEmpty else { return nil }
+        }
+        switch target.resolved.subject {
+        case .version(let dataset, let version): self.init(version, of: dataset)
+        case .snapshot(_, let snapshot): self.init(tree: snapshot.tree, modified: snapshot.time)
+        case .run: return nil
+        }
+    }
+
     init(_ version: VersionRecord, of dataset: String) {
         self.init(tree: version.tree, modified: version.time, dataset: dataset, version: version.number)
     }

@@ -68,17 +68,12 @@ enum ErofsFormat {
 
         /// `nil` when it is none that this program writes.
         init?(_ b: UnsafeRawBufferPointer) {
-            guard b.count >= superblockLength, b.little(UInt32.self, 0) == magic,
-                b.little(UInt32.self, 8) == compatMtime, b[12] == 12, b[13] == 0,
-                b.little(UInt16.self, 14) == UInt16(nid(at: UInt64(rootOffset))), b.little(UInt32.self, 40) == 0,
-                b.little(UInt32.self, 44) == 0,
-                b.little(UInt32.self, 80) == incompatChunkedFile | incompatDeviceTable,
-                b.little(UInt16.self, 88) == UInt16(deviceTableOffset / deviceSlotLength)
-            else { return nil }
+            guard b.count >= superblockLength else { return nil }
             inodes = b.little(UInt64.self, 16)
             blocks = b.little(UInt32.self, 36)
             uuid = Array(b[48..<64])
             devices = Int(b.little(UInt16.self, 86))
+            guard encode().elementsEqual(b[..<superblockLength]) else { return nil }
         }
 
         init(inodes: UInt64, blocks: UInt32, uuid: [UInt8], devices: Int) {

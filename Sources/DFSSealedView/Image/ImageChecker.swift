@@ -4,7 +4,7 @@ import Glibc
 
 /// Reads an image as the kernel would and checks what the kernel does not: that every chunk names a device that exists and lies
 /// in it (an unknown device reads another one's bytes, without an error), that names are in order and lead to inodes of their
-/// kind, that nothing lies outside the file.
+/// kind, each to one of its own, that nothing lies outside the file.
 struct ImageChecker {
     struct Summary: Equatable {
         var files: UInt64 = 0
@@ -16,6 +16,8 @@ struct ImageChecker {
     private let bytes: UnsafeRawBufferPointer
     private let blocks: [UInt32]
     private var summary = Summary()
+    /// A bit for each place where an inode may be.
+    private var seen: [UInt64]
 
     private static func damaged(_ cause: String) -> DFSError {
         DFSError(.corrupt, "an image of a sealed view is malformed", cause: cause, hint: "dfs doctor --repair")
@@ -35,6 +37,7 @@ struct ImageChecker {
     private init(bytes: UnsafeRawBufferPointer, blocks: [UInt32]) {
         self.bytes = bytes
         self.blocks = blocks
+        seen = Array(repeating: 0, count: bytes.count / ErofsFormat.slot / 64 + 1)
     }
 
     private mutating func run() throws(DFSError) -> Summary {
@@ -75,8 +78,12 @@ struct ImageChecker {
         let tail: Int
     }
 
-    private func inode(_ nid: UInt64, _ kind: UInt16) throws(DFSError) -> Inode {
+    private mutating func inode(_ nid: UInt64, _ kind: UInt16) throws(DFSError) -> Inode {
         guard nid < UInt64(bytes.count / ErofsFormat.slot) else { throw Self.damaged("inode \(nid) is outside of it") }
+        // Two names for one inode would be one name with another's content, or directories without an end.
+        let (word, bit) = (Int(nid / 64), UInt64(1) << (nid % 64))
+        guard seen[word] & bit == 0 else { throw Self.damaged("two names lead to inode \(nid)") }
+        seen[word] |= bit
         let at = Int(nid) * ErofsFormat.slot
         let format = try number(UInt16.self, at), mode = try number(UInt16.self, at + 4)
         guard format & 1 == 1, let layout = ErofsFormat.Layout(rawValue: format >> 1) else {
@@ -121,18 +128,22 @@ struct ImageChecker {
         summary.directories += 1
         let inode = try inode(nid, 0o040000)
         var previous: Range<Int>?
+        var dots = 0
         for extent in try extents(inode) {
             for start in stride(from: extent.lowerBound, to: extent.upperBound, by: ErofsFormat.block) {
                 let block = start..<min(start + ErofsFormat.block, extent.upperBound)
-                try names(block, of: nid, parent, &previous, &pending)
+                dots += try names(block, of: nid, parent, &previous, &pending)
             }
         }
+        guard dots == 2 else { throw Self.damaged("inode \(nid) has not the two names of dots") }
     }
 
+    /// Returns how many of the names are dots.
     private mutating func names(
         _ block: Range<Int>, of nid: UInt64, _ parent: UInt64, _ previous: inout Range<Int>?,
         _ pending: inout [(nid: UInt64, parent: UInt64)]
-    ) throws(DFSError) {
+    ) throws(DFSError) -> Int {
+        var dots = 0
         let first = Int(try number(UInt16.self, block.lowerBound + 8))
         let count = first / ErofsFormat.direntLength
         guard count > 0, first % ErofsFormat.direntLength == 0, first < block.count else {
@@ -147,13 +158,16 @@ struct ImageChecker {
             guard start < end, end <= block.upperBound else { throw Self.damaged("a name of inode \(nid)") }
             if i + 1 == count, let zero = bytes[start..<end].firstIndex(of: 0) { end = zero }
             let name = start..<end
-            guard (1...255).contains(name.count) else { throw Self.damaged("a name of inode \(nid)") }
+            guard (1...255).contains(name.count), !bytes[name].contains(where: { $0 == 0 || $0 == 0x2f }) else {
+                throw Self.damaged("a name of inode \(nid)")
+            }
             if let previous, !Self.isBelow(bytes, previous, name) {
                 throw Self.damaged("names of inode \(nid) out of order")
             }
             previous = name
-            try entry(name, try number(UInt64.self, at), bytes[at + 10], in: nid, parent, &pending)
+            if try entry(name, try number(UInt64.self, at), bytes[at + 10], in: nid, parent, &pending) { dots += 1 }
         }
+        return dots
     }
 
     private static func isBelow(_ bytes: UnsafeRawBufferPointer, _ a: Range<Int>, _ b: Range<Int>) -> Bool {
@@ -161,16 +175,17 @@ struct ImageChecker {
         return order < 0 || order == 0 && a.count < b.count
     }
 
+    /// Returns whether it is one of dots.
     private mutating func entry(
         _ name: Range<Int>, _ target: UInt64, _ type: UInt8, in nid: UInt64, _ parent: UInt64,
         _ pending: inout [(nid: UInt64, parent: UInt64)]
-    ) throws(DFSError) {
+    ) throws(DFSError) -> Bool {
         let isDots = name.count <= 2 && bytes[name].allSatisfy { $0 == 0x2e }
         if isDots {
             guard target == (name.count == 1 ? nid : parent), type == ErofsFormat.FileType.directory.rawValue else {
                 throw Self.damaged("the dots of inode \(nid)")
             }
-            return
+            return true
         }
         switch ErofsFormat.FileType(rawValue: type) {
         case .directory: pending.append((target, nid))
@@ -182,6 +197,7 @@ struct ImageChecker {
             _ = try extents(inode)
         case nil: throw Self.damaged("a name of inode \(nid) has the type \(type)")
         }
+        return false
     }
 
     private mutating func file(_ nid: UInt64) throws(DFSError) {

@@ -22,7 +22,7 @@ final class Devices: Sendable {
 
     private let state = Mutex(State())
     private let limit: Int
-    /// Numbers kept free for hot packs.
+    /// Numbers kept free for the hot packs that are being written, one by each thread.
     private let reserved: Int
 
     init(limit: Int, reserved: Int) {
@@ -37,7 +37,13 @@ final class Devices: Sendable {
         number(of: .pack(pack), length: length, limit: limit - reserved)
     }
 
-    func number(of hot: HotPackID, length: UInt64) -> UInt16? { number(of: .hot(hot), length: length, limit: limit) }
+    /// The number of a hot pack that was there before; `nil` as for a pack.
+    func number(of hot: HotPackID, length: UInt64) -> UInt16? {
+        number(of: .hot(hot), length: length, limit: limit - reserved)
+    }
+
+    /// The number of a hot pack that is being written.
+    func number(ofNew hot: HotPackID) -> UInt16? { number(of: .hot(hot), length: 0, limit: limit) }
 
     /// Tells the length of a hot pack that is finished.
     func settle(_ hot: HotPackID, length: UInt64) {

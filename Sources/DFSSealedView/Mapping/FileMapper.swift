@@ -181,7 +181,7 @@ final class FileMapper {
         let place = try hot.place(.whole(file.content), length: file.size) { put throws(DFSError) in
             try self.forEachPiece(of: file, 0..<file.size, put)
         }
-        return .chunks(bits: bits, [try address(place)])
+        return .chunks(bits: bits, [place])
     }
 
     private func copyMissing(
@@ -201,19 +201,9 @@ final class FileMapper {
                 put throws(DFSError) in
                 try self.forEachPiece(of: file, start..<end, put)
             }
-            out.append(try address(place))
+            out.append(place)
         }
         return out
-    }
-
-    private func address(_ place: HotPlace) throws(DFSError) -> BlockAddress {
-        guard let device = devices.number(of: place.pack, length: place.packLength) else {
-            throw DFSError(
-                .cannotServe, "a view of this version cannot be sealed",
-                cause: "it needs more than \(ErofsFormat.maximumDevices) files behind one image",
-                hint: "dfs mount")
-        }
-        return BlockAddress(device: device, block: place.block)
     }
 
     private static let pieceLength = 1 << 20

@@ -17,7 +17,6 @@ struct HotPackID: Hashable, Sendable {
 /// Where in a hot pack something begins.
 struct HotPlace: Sendable {
     let pack: HotPackID
-    /// 0 of a pack that is being written: `Devices.settle` tells it later.
     let packLength: UInt64
     let block: UInt32
 }
@@ -64,6 +63,9 @@ package final class HotPacks: Sendable {
         return HotPlace(pack: id, packLength: length, block: block)
     }
 
+    /// Forgets which were looked at: others may have removed some since.
+    func lookAgain() { seen.withLock { $0.removeAll() } }
+
     private func length(of id: HotPackID) throws(DFSError) -> UInt64? {
         if let known = seen.withLock({ $0[id] }) { return known }
         var length: UInt64?
@@ -97,6 +99,18 @@ package final class HotPacks: Sendable {
         seen.withLock { $0[id] = .some(length) }
     }
 
+    /// Those that are there, with their lengths.
+    func all() throws(DFSError) -> [HotPackID: UInt64] {
+        guard Files.isDirectory(directory) else { return [:] }
+        var out = [HotPackID: UInt64]()
+        for name in try DirectoryListing.names(of: directory) {
+            let text = String(decoding: name, as: UTF8.self)
+            guard text.hasSuffix(".hot"), let status = try FileStatus.of(path: directory + "/" + text) else { continue }
+            out[HotPackID(text: String(text.dropLast(4)))] = status.size
+        }
+        return out
+    }
+
     /// Deletes a hot pack. Rows that lead to it find nothing from then on.
     func remove(_ id: HotPackID) {
         unlink(path(id))
@@ -127,6 +141,7 @@ final class HotBudget: Sendable {
 /// Copies what cannot be mapped into a hot pack of its own, unless one has it already. Used by one thread.
 final class HotWriter {
     private let packs: HotPacks
+    private let devices: Devices
     private let budget: HotBudget
     private let totals: ViewTotals
     private var file: DurableFile?
@@ -137,8 +152,9 @@ final class HotWriter {
     private var places = [HotKey: UInt32]()
     private static let stage = 1 << 20
 
-    init(packs: HotPacks, budget: HotBudget, totals: ViewTotals) {
+    init(packs: HotPacks, devices: Devices, budget: HotBudget, totals: ViewTotals) {
         self.packs = packs
+        self.devices = devices
         self.budget = budget
         self.totals = totals
     }
@@ -147,11 +163,12 @@ final class HotWriter {
     func place(
         _ key: HotKey, length count: UInt64,
         _ write: ((UnsafeRawBufferPointer) throws(DFSError) -> Void) throws(DFSError) -> Void
-    ) throws(DFSError) -> HotPlace {
-        if let block = places[key] { return HotPlace(pack: id, packLength: 0, block: block) }
-        if let known = try packs.find(key) {
+    ) throws(DFSError) -> BlockAddress {
+        if let block = places[key] { return try address(block) }
+        // Where the image has no number left for the pack that holds it, it is copied once more.
+        if let known = try packs.find(key), let device = devices.number(of: known.pack, length: known.packLength) {
             totals.reusedBytes.increment(by: Int(count))
-            return known
+            return BlockAddress(device: device, block: known.block)
         }
         try budget.take(ErofsFormat.roundedUp(count, to: UInt64(ErofsFormat.block)))
         let start = length
@@ -166,7 +183,17 @@ final class HotWriter {
         totals.copiedBytes.increment(by: Int(count))
         places[key] = block
         items.append((key, block))
-        return HotPlace(pack: id, packLength: 0, block: block)
+        return try address(block)
+    }
+
+    /// A block of the pack that is being written. `Devices.settle` tells its length later.
+    private func address(_ block: UInt32) throws(DFSError) -> BlockAddress {
+        guard let device = devices.number(ofNew: id) else {
+            throw DFSError(
+                .cannotServe, "a view of this version cannot be sealed",
+                cause: "no number is left for what has to be copied", hint: "dfs mount")
+        }
+        return BlockAddress(device: device, block: block)
     }
 
     private func append(_ bytes: UnsafeRawBufferPointer) throws(DFSError) {

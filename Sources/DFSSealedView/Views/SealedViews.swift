@@ -31,12 +31,18 @@ package final class SealedViews: Sendable {
     let hot: HotPacks
     private let threads: Int
     private let limit: UInt64
+    private let deviceLimit: Int
     private let owner = (uid: UInt32(geteuid()), gid: UInt32(getegid()))
 
-    /// `limit`: bytes that images and hot packs may take together, beyond those in use.
-    package init(repository: Repository, limit: UInt64, threads: Int = Workers.processorCount) {
+    /// `limit`: bytes that images and hot packs may take together, beyond those in use. `deviceLimit`: how many files may be
+    /// behind one image.
+    package init(
+        repository: Repository, limit: UInt64, threads: Int = Workers.processorCount,
+        deviceLimit: Int? = nil
+    ) {
         self.repository = repository
         self.limit = limit
+        self.deviceLimit = min(deviceLimit ?? .max, ErofsFormat.maximumDevices)
         self.threads = threads
         directory = repository.cacheDirectory + "/views"
         hot = HotPacks(directory: repository.cacheDirectory + "/hot/packs", index: repository.index)
@@ -70,6 +76,7 @@ package final class SealedViews: Sendable {
         try lock.take(.shared)
         let making = try ViewLock(path: directory + "/\(key).making")
         try making.take(.exclusive)
+        defer { withExtendedLifetime(making) {} }
         let manifest: ViewManifest
         if let known = try self.manifest(key, limits, progress) {
             manifest = known
@@ -140,8 +147,13 @@ package final class SealedViews: Sendable {
         _ subject: ViewSubject, _ key: String, _ limits: Limits, _ progress: Progress
     ) throws(DFSError) -> ViewManifest {
         guard subject.tree.files <= limits.entries else { throw Self.tooMuch("it has \(subject.tree.files) files") }
+        // Hot packs that are written or found again are named by no image until the end: nobody may remove them.
+        let building = try ViewCollector.lock(directory)
+        try building.take(.shared)
+        defer { withExtendedLifetime(building) {} }
         let known = try repository.objects.knownPacks
-        let capacity = min(known + threads + 64, ErofsFormat.maximumDevices)
+        hot.lookAgain()
+        let capacity = min(known + (try hot.all().count) + threads, deviceLimit)
         let devices = Devices(limit: capacity, reserved: threads)
         let start = ErofsFormat.deviceTableOffset + capacity * ErofsFormat.deviceSlotLength
         let image = try ImageFile(
@@ -149,7 +161,7 @@ package final class SealedViews: Sendable {
         let totals = ViewTotals()
         let layouts = BoundedCache<PackID, PackLayout>(limit: 192 << 20)
         let budget = HotBudget(limit: min(limit, limits.copiedBytes))
-        let writers = (0..<threads).map { _ in HotWriter(packs: hot, budget: budget, totals: totals) }
+        let writers = (0..<threads).map { _ in HotWriter(packs: hot, devices: devices, budget: budget, totals: totals) }
         let builder = ImageBuilder(
             reader: repository.reader, image: image, subject: subject, owner: owner, totals: totals,
             progress: progress.entries)
@@ -173,7 +185,8 @@ package final class SealedViews: Sendable {
         let file = try DurableFile(temporaryDirectory: directory, mode: 0o600)
         try file.append(manifest.json.canonicalBytes)
         try file.replace(manifestPath(key))
-        try? ViewCollector(views: self).run(limit: limit)
+        // Where others build, the last of them makes room.
+        if building.tryExclusive() { try? ViewCollector(views: self).run(limit: limit) }
         return manifest
     }
 

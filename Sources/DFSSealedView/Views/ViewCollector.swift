@@ -15,10 +15,15 @@ struct ViewCollector {
 
     private static let abandonedAfter: Int64 = 86400
 
+    /// Held shared by whoever makes an image, exclusively by whoever makes room.
+    static func lock(_ directory: String) throws(DFSError) -> ViewLock {
+        try ViewLock(path: directory + "/collector.lock")
+    }
+
     /// Brings images and hot packs below `limit` bytes, as far as they are not in use.
     func run(limit: UInt64) throws(DFSError) {
         var images = try self.images().sorted { $0.used < $1.used }
-        var hot = try hotPacks()
+        var hot = try views.hot.all()
         var total = images.reduce(0) { $0 + $1.bytes } + hot.values.reduce(0, +)
         func removeUnnamed() {
             let named = images.reduce(into: Set<HotPackID>()) { $0.formUnion($1.hot) }
@@ -38,7 +43,9 @@ struct ViewCollector {
                 i += 1
                 continue
             }
-            for ending in ["json", "erofs"] { unlink(views.directory + "/\(image.key).\(ending)") }
+            withExtendedLifetime(lock) {
+                for ending in ["json", "erofs"] { unlink(views.directory + "/\(image.key).\(ending)") }
+            }
             total -= image.bytes
             images.remove(at: i)
         }
@@ -59,19 +66,6 @@ struct ViewCollector {
                 Image(
                     key: String(text.dropLast(5)), bytes: UInt64(manifest?.imageBytes ?? 0), used: status.modified,
                     hot: hot))
-        }
-        return out
-    }
-
-    private func hotPacks() throws(DFSError) -> [HotPackID: UInt64] {
-        guard Files.isDirectory(views.hot.directory) else { return [:] }
-        var out = [HotPackID: UInt64]()
-        for name in try DirectoryListing.names(of: views.hot.directory) {
-            let text = String(decoding: name, as: UTF8.self)
-            guard text.hasSuffix(".hot"), let status = try FileStatus.of(path: views.hot.directory + "/" + text) else {
-                continue
-            }
-            out[HotPackID(text: String(text.dropLast(4)))] = status.size
         }
         return out
     }
