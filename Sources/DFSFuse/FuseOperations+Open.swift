@@ -49,9 +49,9 @@ extension FuseOperations {
         let id = NodeID(raw: node)
         let reply = FuseReply(request, context, .release, id)
         context.count(.release, id)
-        // Whether a dead server had counted it cannot be known: an id that stays too long is no harm, one that goes too early is.
-        if !context.transport.clock.isResent { context.backing.release(node) }
+        // First, so that a server which dies here counts one open too many at most, and not one too few.
         reply.fail(0)
+        context.backing.release(node)
     }
 
     private static func openDirectory(

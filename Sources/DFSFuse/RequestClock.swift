@@ -20,9 +20,6 @@ final class RequestClock: Sendable {
     /// Called by a thread that has got one.
     func begin(resent: Bool) { slot()?.since.store(Clock.monotonic() & ~1 | (resent ? 1 : 0), ordering: .relaxed) }
 
-    /// Whether the calling thread works on a request that a dead server had taken.
-    var isResent: Bool { (slot()?.since.load(ordering: .relaxed) ?? 0) & 1 == 1 }
-
     private func slot() -> Slot? {
         let own = UInt(pthread_self())
         for i in 0..<slots.count {

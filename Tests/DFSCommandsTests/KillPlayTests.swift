@@ -67,16 +67,13 @@ extension PlayWithMounts {
             try stage.done("commit", "x", stage.directory.sub("data"))
             let run = try stage.start("dfs-run", ["--data", "x", "--", "sh", "-c", "echo up > ../up; exec sleep 1000"])
             Stage.eventually("the job") { Files.exists(stage.directory.sub("up")) }
-            let server = try #require(
-                try stage.processes().first { $0.contains("__serve") }?.split(separator: " ").first.flatMap {
-                    pid_t($0)
-                })
-            // Stopped first: it must not get to see that its parent has died.
-            kill(server, SIGSTOP)
+            let servers = [try stage.process("__supervise"), try stage.process("__serve")]
+            // Stopped first: they must not get to see that their parents have died.
+            for server in servers { kill(server, SIGSTOP) }
             kill(run.process, SIGKILL)
-            kill(server, SIGKILL)
+            for server in servers { kill(server, SIGKILL) }
             _ = try run.wait()
-            Stage.eventually("the end of the server") { kill(server, 0) != 0 }
+            Stage.eventually("the end of the servers") { servers.allSatisfy { kill($0, 0) != 0 } }
             #expect(try stage.mounts().count == 1)
             #expect(try stage.json("show", "latest")["status"]?.string == "interrupted")
             try stage.expectNothingLeft()

@@ -309,12 +309,15 @@ extension PlayWithMounts {
             #expect(result.code == 0 && result.outputText == "3\n", "\(result.errorText)")
         }
 
-        /// The job may lose its data; the run is sealed all the same, and nothing stays mounted. What the kernel has
-        /// cached goes on being served, so the job asks for names that it has not asked for before.
+        /// Another one takes its place. Without a supervisor the job loses its data; the run is sealed all the same, and
+        /// nothing stays mounted. What the kernel has cached goes on being served, so the job asks for names that it has not
+        /// asked for before.
         @Test func aServerThatDiesTakesNothingWithIt() throws {
             try prepare()
             let script = """
                 echo before > $DFS_OUTPUTS/o; echo up > $DFS_OUTPUTS/up; i=0
+                until [ -e $DFS_OUTPUTS/killed ]; do sleep 0.05; done
+                ls /deepops/self/data/x/absent 2>&1 | grep -o 'No such file' > $DFS_OUTPUTS/served
                 until ls /deepops/self/data/x/absent-$i 2>&1 | grep -q 'not connected'; do i=$((i + 1)); sleep 0.05; done
                 echo after >> $DFS_OUTPUTS/o; exit 5
                 """
@@ -322,11 +325,12 @@ extension PlayWithMounts {
             Stage.eventually("the job") {
                 try stage.shell("ls store/live/*/outputs 2>/dev/null || true").contains("up")
             }
-            let server = try #require(
-                try stage.processes().first { $0.contains("__serve") }?.split(separator: " ").first.flatMap {
-                    pid_t($0)
-                })
-            try #require(kill(server, SIGKILL) == 0)
+            try #require(kill(try stage.process("__serve"), SIGKILL) == 0)
+            try stage.shell("for o in store/live/*/outputs; do : > $o/killed; done")
+            Stage.eventually("an answer") {
+                try stage.shell("cat store/live/*/outputs/served 2>/dev/null || true") == "No such file"
+            }
+            try #require(kill(try stage.process("__supervise"), SIGKILL) == 0)
             #expect(try job.wait().code == 5)
             #expect(try stage.done("cat", "run:latest/outputs/o") == "before\nafter\n")
             try stage.expectNothingLeft()

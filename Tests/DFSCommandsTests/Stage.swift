@@ -137,6 +137,13 @@ final class Stage: Sendable {
         return found
     }
 
+    /// The one process of the stage whose command line has this word.
+    func process(_ word: String, location: SourceLocation = #_sourceLocation) throws -> pid_t {
+        let found = try processes().filter { $0.contains(word) }
+        let id = found.count == 1 ? found[0].split(separator: " ").first.flatMap { pid_t($0) } : nil
+        return try #require(id, "\(found)", sourceLocation: location)
+    }
+
     /// Nothing that a command started or mounted is left.
     func expectNothingLeft(location: SourceLocation = #_sourceLocation) throws {
         Self.eventually("no process of \(directory.path)", location: location) { try processes().isEmpty }

@@ -29,7 +29,7 @@ final class ViewServer {
             request.threads = 4
             request.log = try context.directories.cache() + "/\(repository.id)/view.log"
             return ViewServer(
-                starting: try ServerProcess.start(request, supervised: false), mountpoint: mountpoint, failure: nil)
+                starting: try ServerProcess.start(request), mountpoint: mountpoint, failure: nil)
         } catch { return ViewServer(starting: nil, mountpoint: mountpoint, failure: error) }
     }
 

@@ -60,7 +60,7 @@ struct MountCommand: DFSCommand {
             return .done
         }
         request.log = try context.directories.cache() + "/\(repository.id)/mount.log"
-        let server = try ServerProcess.start(request, supervised: true).waitUntilServing()
+        let server = try ServerProcess.start(request).waitUntilServing()
         try context.output.report(
             MountReport(
                 mountpoint: mountpoint, store: repository.root, pid: server.server, supervisor: server.child.pid,

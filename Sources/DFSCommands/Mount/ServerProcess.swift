@@ -5,7 +5,7 @@ import DFSSystem
 import DFSVirtual
 import Glibc
 
-/// A serving process that this one started.
+/// A supervisor that this process started, and the server that it started.
 struct ServerProcess {
     let child: ChildProcess
     let mountpoint: String
@@ -43,8 +43,7 @@ struct ServerProcess {
         }
     }
 
-    /// With a supervisor, or without.
-    static func start(_ request: ServeRequest, supervised: Bool) throws(DFSError) -> Starting {
+    static func start(_ request: ServeRequest) throws(DFSError) -> Starting {
         var ends: [Int32] = [-1, -1]
         try System.call("cannot make a pipe") { clinux_pipe(&ends) }
         let reading = OwnedDescriptor(adopting: ends[0]), writing = OwnedDescriptor(adopting: ends[1])
@@ -57,7 +56,7 @@ struct ServerProcess {
             log = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
         }
         let child = try ChildProcess.start(
-            executable, arguments: ["dfs", supervised ? "__supervise" : "__serve", request.json.canonicalText],
+            executable, arguments: ["dfs", "__supervise", request.json.canonicalText],
             output: log, inherited: [writing])
         return Starting(child: child, mountpoint: request.mountpoint, answer: reading)
     }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import DFSChunking
 import DFSHistory
 import DFSModel
+import DFSStore
 import DFSSystem
 import Glibc
 
@@ -10,6 +12,8 @@ struct Init: DFSCommand {
 
     @Argument(help: "Where: a directory that is absent or empty (default: the configured store).") var store: String?
     @Option(help: ArgumentHelp("Let the members of this group write to it.", valueName: "group")) var shared: String?
+    @Option(help: ArgumentHelp("Files of at least this get packs of their own (default: 32M).", valueName: "size"))
+    var singleFile: String?
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
@@ -20,7 +24,9 @@ struct Init: DFSCommand {
                 hint: "dfs init DIRECTORY")
         }
         let group = try shared.map { name throws(DFSError) in try Self.group(name) }
-        try Repository.create(at: location.location, signer: try context.signer())
+        var parameters = StoreParameters.standard
+        if let singleFile { try Self.set(&parameters, singleFile: singleFile) }
+        try Repository.create(at: location.location, signer: try context.signer(), parameters: parameters)
         if let group { try Self.share(location.location, group) }
         let repository = try Repository.open(at: location.location, cacheRoot: try context.directories.cache())
         try context.output.report(
@@ -29,6 +35,20 @@ struct Init: DFSCommand {
             context.output.say("use it with DFS_STORE=\(ShellText.quote(location.location)) or --store")
         }
         return .done
+    }
+
+    /// Files of one chunk are never packs of their own: a low threshold needs small chunks.
+    private static func set(_ parameters: inout StoreParameters, singleFile text: String) throws(DFSError) {
+        let size = try ByteCount.parse(text).value
+        guard size >= 8 << 10 else {
+            throw DFSError(
+                .usage, "--single-file \(text) is too small", cause: "it must be 8K or more",
+                hint: "dfs init --single-file 1M")
+        }
+        parameters.singleFile = size
+        guard size <= UInt64(parameters.chunk.maximum) else { return }
+        let average = 1 << (Int.bitWidth - 1 - (Int(size) / 4).leadingZeroBitCount)
+        parameters.chunk = ChunkParameters(minimum: average / 4, average: average, maximum: Int(size) - 1)
     }
 
     private static func group(_ name: String) throws(DFSError) -> gid_t {
