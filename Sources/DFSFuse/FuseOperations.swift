@@ -141,6 +141,7 @@ enum FuseOperations {
         let reply = FuseReply(request, context, .read, id)
         context.count(.read, id)
         guard offset >= 0 else { return reply.fail(EINVAL) }
+        if offset == 0, !id.isControl { context.neighbours.note(id) }
         let buffer = context.buffers.take()
         defer { context.buffers.give(buffer) }
         let room = UnsafeMutableRawBufferPointer(rebasing: buffer.memory[..<min(max(size, 0), BufferPool.size)])
@@ -148,7 +149,6 @@ enum FuseOperations {
             let count = try context.tree.read(id, at: UInt64(offset), into: room)
             if !id.isControl { context.tree.statistics.count(bytesRead: count) }
             reply.data(UnsafeRawBufferPointer(rebasing: room[..<count]))
-            if offset == 0, count <= Neighbours.largest { context.neighbours.note(id) }
         } catch {
             reply.fail(error)
         }
