@@ -2,6 +2,7 @@ import DFSChunking
 import DFSModel
 import DFSRemote
 import DFSSystem
+import Glibc
 import Synchronization
 
 /// Reading chunks to where they are wanted, without arrays in between.
@@ -55,13 +56,13 @@ extension ObjectStore {
         _ item: PackItem, of pack: PackID, into target: UnsafeMutableRawBufferPointer
     ) throws(DFSError) {
         switch item.codec {
-        case .raw: try open(pack).read(into: target, at: item.offset)
+        case .raw: try readPack(pack, into: target, at: item.offset)
         case .zstd:
             // Memory that is used again: fresh memory of this size would be mapped, cleared and unmapped each time.
             let buffer = scratch.take(Int(item.storedLength))
             defer { scratch.give(buffer) }
             let stored = UnsafeMutableRawBufferPointer(rebasing: buffer.raw[..<Int(item.storedLength)])
-            try open(pack).read(into: stored, at: item.offset)
+            try readPack(pack, into: stored, at: item.offset)
             do throws(DFSError) {
                 try Zstd.check(UnsafeRawBufferPointer(stored), length: target.count)
                 try Zstd.decompress(UnsafeRawBufferPointer(stored), into: target)
@@ -73,6 +74,18 @@ extension ObjectStore {
         guard Digest.of(UnsafeRawBufferPointer(target)) == item.digest else {
             throw damaged(item, pack, "its bytes have another SHA-256")
         }
+    }
+
+    /// Reads a range of a pack; where memory is short, lets go of its pages.
+    func readPack(
+        _ pack: PackID, into target: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(DFSError) {
+        let object = try open(pack)
+        try object.read(into: target, at: offset)
+        guard keepsNoPages.load(ordering: .relaxed), let file = object.descriptor else { return }
+        // To the end of the block: only zeros follow what is aligned, and what is not is read by others too.
+        let end = (offset + UInt64(target.count) + 4095) / 4096 * 4096
+        _ = posix_fadvise(file.raw, off_t(offset), off_t(end - offset), POSIX_FADV_DONTNEED)
     }
 
     /// Whether reading a chunk means decompressing it; `nil` when this host does not know where it lies.

@@ -59,7 +59,7 @@ extension ObjectStore {
         _ run: Run, _ chunks: ArraySlice<Recipe.Chunk>, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DFSError) -> Bool {
         let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<run.bytes])
-        do throws(DFSError) { try open(run.pack).read(into: target, at: run.offset) } catch {
+        do throws(DFSError) { try readPack(run.pack, into: target, at: run.offset) } catch {
             guard error.code == .corrupt else { throw error }
             return false
         }

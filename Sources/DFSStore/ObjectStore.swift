@@ -18,6 +18,9 @@ package final class ObjectStore: Sendable {
     let table: ChunkTable
     let verified: VerifiedPacks
     let scratch = ScratchBuffers()
+    /// Whether pages of packs that were read are not kept: what is read goes into the page cache again, as files of a mount,
+    /// and would be in memory twice.
+    package let keepsNoPages = Atomic<Bool>(false)
     private let opened = Mutex<OpenPacks>(OpenPacks())
 
     package var parameters: StoreParameters { description.parameters }

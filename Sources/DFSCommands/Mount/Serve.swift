@@ -3,6 +3,7 @@ import DFSFuse
 import DFSHistory
 import DFSLedger
 import DFSModel
+import DFSStore
 import DFSSystem
 import DFSVirtual
 import Glibc
@@ -74,6 +75,8 @@ enum Serve {
         guard chdir("/") == 0 else { throw System.error(errno, "cannot change to /") }
         let repository = try open(request)
         let state = try repository.state()
+        let bytes = state.datasets.values.reduce(UInt64(0)) { $0 &+ ($1.latest?.tree.bytes ?? 0) }
+        repository.objects.keepsNoPages.store(MemoryLimit.isTight(for: bytes), ordering: .relaxed)
         let legacy = try request.inherited.map { inherited throws(DFSError) in try Legacy(inherited) }
         let serving = try serving(request, state, legacy?.journal)
         let local = serving.mode == .passthrough ? localFiles(repository, request, told) : nil
