@@ -136,7 +136,6 @@ extension SealedMounting {
                         by: fixture.test.signer)
                 #expect(outcome.written > 0 && outcome.deletedPacks > 0)
                 #expect(fixture.packs(view.manifest).contains { !Files.exists(fixture.path($0)) })
-                try fixture.tool("/bin/sh", ["-c", "echo 3 > /proc/sys/vm/drop_caches"])
                 try TreeFacts.expectEqual(facts, TreeFacts.of(mount))
             }
             #expect(failure { try view.mount(at: fixture.mountpoint) } != nil)
