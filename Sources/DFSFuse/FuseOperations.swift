@@ -94,6 +94,9 @@ enum FuseOperations {
         table.getxattr = { request, node, name, room in
             let name = String(decoding: FuseOperations.bytes(name), as: UTF8.self)
             FuseOperations.answer(request, .getxattr, node) { context, id throws(DFSError) in
+                // Whoever is told that there is no such thing here at all stops asking: `ls -l` would ask for an ACL and a
+                // label of every file.
+                guard name.hasPrefix("user.") else { return .failed(EOPNOTSUPP) }
                 guard name.hasPrefix("user.dfs."),
                     let found = try context.tree.extendedAttributes(of: id).first(where: { $0.name == name })
                 else { return .failed(ENODATA) }

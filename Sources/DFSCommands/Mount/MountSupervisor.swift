@@ -94,13 +94,8 @@ final class MountSupervisor {
     private func wait() {
         var watched = [pollfd(fd: signals.raw, events: Int16(POLLIN), revents: 0)]
         if let server { watched.append(pollfd(fd: server.line.raw, events: Int16(POLLIN), revents: 0)) }
-        switch phase {
-        case .serving, .waiting:
-            if let descriptor = connection.descriptor {
-                watched.append(pollfd(fd: descriptor.raw, events: 0, revents: 0))
-            }
-        default: break
-        }
+        // Not the connection: the kernel would wake this process for every request. Its end is seen by the server, which ends
+        // too, and here at the next look.
         let now = SupervisedServer.now()
         let rest: UInt64 =
             switch phase {
