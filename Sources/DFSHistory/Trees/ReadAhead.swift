@@ -28,7 +28,7 @@ final class ReadAhead: Sendable {
 
     init(cache: ChunkCache, budget: Int) {
         self.budget = UInt64(budget)
-        queue = ChunkQueue(threads: min(4, Workers.processorCount)) { cache.loadAhead($0) }
+        queue = ChunkQueue(threads: min(4, Workers.processorCount)) { cache.loadAhead($0, length: $1) }
     }
 
     deinit { queue.close() }
@@ -77,7 +77,7 @@ final class ReadAhead: Sendable {
         while i < recipe.chunks.count, recipe.starts[i] < wanted.upperBound {
             let start = recipe.starts[i]
             items.append(
-                ChunkQueue.Item(id: recipe.chunks[i].id) { [self] in
+                ChunkQueue.Item(id: recipe.chunks[i].id, length: Int(recipe.chunks[i].length)) { [self] in
                     // Who has come so far meanwhile reads it himself.
                     streams.withLock { ($0[file]?.next ?? .max) <= start }
                 })
@@ -91,6 +91,7 @@ final class ReadAhead: Sendable {
 private final class ChunkQueue: @unchecked Sendable {
     struct Item: Sendable {
         var id: ChunkID
+        var length: Int
         var isWanted: @Sendable () -> Bool
     }
 
@@ -103,9 +104,9 @@ private final class ChunkQueue: @unchecked Sendable {
     private var isClosed = false
 
     private let threads: Int
-    private let body: @Sendable (ChunkID) -> Void
+    private let body: @Sendable (ChunkID, Int) -> Void
 
-    init(threads: Int, body: @escaping @Sendable (ChunkID) -> Void) {
+    init(threads: Int, body: @escaping @Sendable (ChunkID, Int) -> Void) {
         self.threads = threads
         self.body = body
         pthread_mutex_init(mutex, nil)
@@ -145,7 +146,7 @@ private final class ChunkQueue: @unchecked Sendable {
     }
 
     private func work() {
-        while let item = next() { if item.isWanted() { body(item.id) } }
+        while let item = next() { if item.isWanted() { body(item.id, item.length) } }
     }
 
     private func next() -> Item? {

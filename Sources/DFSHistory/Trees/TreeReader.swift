@@ -182,7 +182,8 @@ package final class TreeReader: Sendable {
             if inside > 0 || Int(chunk.length) > rest.count {
                 // An end of the request cuts it: the next request has the rest.
                 let length = min(Int(chunk.length) - inside, rest.count)
-                try copy(try chunks.chunk(chunk.id), from: inside, count: length, to: rest, file)
+                try copy(
+                    try chunks.chunk(chunk.id, length: Int(chunk.length)), from: inside, count: length, to: rest, file)
                 done += length
                 i += 1
             } else if let bytes = chunks.kept(chunk.id) {
@@ -208,21 +209,20 @@ package final class TreeReader: Sendable {
     ) throws(DFSError) {
         let id = ChunkID(file.content.digest)
         guard offset == 0, target.count == Int(file.size) else {
-            return try copy(try chunks.chunk(id), from: offset, count: target.count, to: target, file)
+            return try copy(
+                try chunks.chunk(id, length: Int(file.size)), from: offset, count: target.count, to: target, file)
         }
         let isCompressed = try store.read(chunk: id, into: target)
         (isCompressed ? counters.decompressed : counters.raw).increment(by: target.count)
     }
 
     private func copy(
-        _ chunk: [UInt8], from start: Int, count: Int, to target: UnsafeMutableRawBufferPointer, _ file: TreeEntry
+        _ chunk: ChunkMemory, from start: Int, count: Int, to target: UnsafeMutableRawBufferPointer, _ file: TreeEntry
     ) throws(DFSError) {
-        guard start + count <= chunk.count, count <= target.count else {
+        guard start + count <= chunk.bytes.count, count <= target.count else {
             throw DFSError(.corrupt, "\(NameText.display(file.name)) is longer than its chunks", hint: "dfs verify")
         }
-        chunk.withUnsafeBytes { source in
-            if let from = source.baseAddress, let to = target.baseAddress { memcpy(to, from + start, count) }
-        }
+        if let from = chunk.bytes.baseAddress, let to = target.baseAddress { memcpy(to, from + start, count) }
     }
 
     /// Calls `body` with the content of a regular file piece by piece, in order. Nothing is kept.
