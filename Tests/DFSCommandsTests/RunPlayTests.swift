@@ -321,7 +321,7 @@ extension PlayWithMounts {
                 until ls /deepops/self/data/x/absent-$i 2>&1 | grep -q 'not connected'; do i=$((i + 1)); sleep 0.05; done
                 echo after >> $DFS_OUTPUTS/o; exit 5
                 """
-            let job = try stage.start("dfs-run", ["--data", "x", "--", "sh", "-c", script])
+            let job = try stage.start("dfs-run", ["--serve", "fuse", "--data", "x", "--", "sh", "-c", script])
             Stage.eventually("the job") {
                 try stage.shell("ls store/live/*/outputs 2>/dev/null || true").contains("up")
             }

@@ -57,6 +57,7 @@ final class MountSupervisor {
         }
 
         var canGoOn: Bool { Handshake(handshake).canGoOn }
+        var hasBegun: Bool { Handshake(handshake).isSettled }
     }
 
     /// Mounts and starts the first server, which answers whoever asked for the mount.
@@ -94,13 +95,8 @@ final class MountSupervisor {
     private func wait() {
         var watched = [pollfd(fd: signals.raw, events: Int16(POLLIN), revents: 0)]
         if let server { watched.append(pollfd(fd: server.line.raw, events: Int16(POLLIN), revents: 0)) }
-        switch phase {
-        case .serving, .waiting:
-            if let descriptor = connection.descriptor {
-                watched.append(pollfd(fd: descriptor.raw, events: 0, revents: 0))
-            }
-        default: break
-        }
+        // Not the connection: the kernel would wake this process for every request. Its end is seen by the server, which ends
+        // too, and here at the next look.
         let now = SupervisedServer.now()
         let rest: UInt64 =
             switch phase {
@@ -215,11 +211,12 @@ final class MountSupervisor {
     }
 
     private func serverEnded(_ status: Int32) {
+        server?.listen()
         guard let ended = server else { return }
         server = nil
         if case .ending = phase { return }
         if case .broken = phase { return }
-        if !hasServed, ended.servesSince == nil, supervision.restarts == 0 {
+        if !hasServed, ended.servesSince == nil, !legacy.hasBegun, supervision.restarts == 0 {
             // It has said why to whoever asked for the mount.
             detachesAtEnd = true
             phase = .ended
