@@ -94,6 +94,9 @@ enum FuseOperations {
         table.getxattr = { request, node, name, room in
             let name = String(decoding: FuseOperations.bytes(name), as: UTF8.self)
             FuseOperations.answer(request, .getxattr, node) { context, id throws(DFSError) in
+                // Whoever is told that there is no such thing here at all stops asking: `ls -l` would ask for an ACL and a
+                // label of every file.
+                guard name.hasPrefix("user.") else { return .failed(EOPNOTSUPP) }
                 guard name.hasPrefix("user.dfs."),
                     let found = try context.tree.extendedAttributes(of: id).first(where: { $0.name == name })
                 else { return .failed(ENODATA) }
@@ -138,6 +141,7 @@ enum FuseOperations {
         let reply = FuseReply(request, context, .read, id)
         context.count(.read, id)
         guard offset >= 0 else { return reply.fail(EINVAL) }
+        if offset == 0, !id.isControl { context.neighbours.note(id) }
         let buffer = context.buffers.take()
         defer { context.buffers.give(buffer) }
         let room = UnsafeMutableRawBufferPointer(rebasing: buffer.memory[..<min(max(size, 0), BufferPool.size)])
@@ -145,7 +149,6 @@ enum FuseOperations {
             let count = try context.tree.read(id, at: UInt64(offset), into: room)
             if !id.isControl { context.tree.statistics.count(bytesRead: count) }
             reply.data(UnsafeRawBufferPointer(rebasing: room[..<count]))
-            if offset == 0, count <= Neighbours.largest { context.neighbours.note(id) }
         } catch {
             reply.fail(error)
         }

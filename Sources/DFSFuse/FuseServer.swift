@@ -136,7 +136,7 @@ package final class FuseServer: Sendable {
             _ = cfuse3_session_loop_mt(
                 session.pointer, UInt32(max(1, options.threads)), UInt32(max(1, options.threads)))
         }
-        neighbours.stop()
+        neighbours.stop { abortConnection() }
         watch?.cancel()
         // From here on nobody else uses the session.
         let isToEnd = state.withLock { state in
@@ -146,6 +146,12 @@ package final class FuseServer: Sendable {
         // A connection that broke is the supervisor's to replace.
         if inheritance == nil || isToEnd { detach() }
         Self.destroy(session)
+    }
+
+    /// Lets all go that wait for an answer.
+    private func abortConnection() {
+        guard let number = connectionNumber else { return }
+        MountTable.abort(connection: number)
     }
 
     private static func destroy(_ session: Session) {

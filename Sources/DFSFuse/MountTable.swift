@@ -148,8 +148,11 @@ package enum MountTable {
     /// Ends a connection whatever its daemon does: its users get an error instead of waiting. Needs the fusectl file
     /// system; `false` when that is not mounted or refuses.
     @discardableResult
-    package static func abort(_ mount: Mount) -> Bool {
-        let path = "/sys/fs/fuse/connections/\(mount.connection)/abort"
+    package static func abort(_ mount: Mount) -> Bool { abort(connection: mount.connection) }
+
+    @discardableResult
+    static func abort(connection number: UInt32) -> Bool {
+        let path = "/sys/fs/fuse/connections/\(number)/abort"
         guard let file = try? OwnedDescriptor.open(path, O_WRONLY) else { return false }
         return (try? Files.write([0x31], to: file.raw, what: path)) != nil
     }

@@ -21,8 +21,12 @@ package struct MountOptions: Sendable {
     /// Whether the kernel may be asked again for what a dead server had taken.
     package var resends = true
 
+    /// Enough that some may wait for a disk while others decompress on every core.
+    package static let standardThreads = min(32, max(8, 2 * Workers.processorCount))
+
     package init(
-        mountpoint: String, fsname: String, allowOther: Bool = false, readAhead: Int = 1024, threads: Int = 8,
+        mountpoint: String, fsname: String, allowOther: Bool = false, readAhead: Int = 1024,
+        threads: Int = MountOptions.standardThreads,
         serving: Serving = Serving(mode: .stateless, why: "asked for")
     ) {
         self.serving = serving

@@ -50,7 +50,8 @@ final class Neighbours: Sendable {
         self.memory = memory
     }
 
-    /// A whole file was asked for by a request.
+    /// A file is asked for by a request. To be called before it is read: what this has seen is not stored besides, so that
+    /// the two do not meet at a page.
     func note(_ id: NodeID) {
         guard let place = try? tree.neighbourhood(of: id, limit: Self.largest) else { return }
         let isDue = state.withLock { state in
@@ -98,9 +99,12 @@ final class Neighbours: Sendable {
         if !isStarted { ended.open() }
     }
 
-    /// Ends the thread, and returns when it has ended. Only after `start`.
-    func stop() {
+    /// Ends the thread, and returns when it has ended. Only after `start`. `abort` is called when it does not come back: it
+    /// waits for a page that a request is to fill which nobody answers any more.
+    func stop(abort: () -> Void) {
         wake.close()
+        if ended.pass(seconds: 1) { return }
+        abort()
         _ = ended.pass()
     }
 
@@ -215,6 +219,18 @@ private final class EventGate: @unchecked Sendable {
             while !isOpen, !hasEnded { pthread_cond_wait(changed, mutex) }
             isOpen = false
             return !hasEnded
+        }
+    }
+
+    /// As `pass`, but waits only so long; `false` when it was not opened.
+    func pass(seconds: Int) -> Bool {
+        var until = timespec()
+        clock_gettime(CLOCK_REALTIME, &until)
+        until.tv_sec += seconds
+        return locked {
+            while !isOpen, !hasEnded, pthread_cond_timedwait(changed, mutex, &until) == 0 {}
+            defer { isOpen = false }
+            return isOpen
         }
     }
 }

@@ -141,6 +141,25 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        /// Only root may mount images: everything is as it was without them, unless they are asked for.
+        @Test func noSealedViews() throws {
+            let mount = stage.directory.sub("mnt")
+            try stage.shell("mkdir \(mount)")
+            let sealed = try stage.dfs("mount", "--seal", "x", mount)
+            #expect(sealed.code == 2, "\(sealed.code) \(sealed.errorText)")
+            #expect(
+                sealed.errorText.contains("cause: only root may mount an image\nhint: dfs mount\n"),
+                "\(sealed.errorText)")
+            let run = try stage.launch("--serve", "sealed", "--data", "x", "--", "true")
+            #expect(run.code == 123, "\(run.code) \(run.errorText)")
+            #expect(run.errorText.contains("cause: only root may mount an image"), "\(run.errorText)")
+            #expect(try stage.launch("--data", "x", "--", "true").code == 0)
+            let result = try #require(try stage.json("show", "latest")["record"]?["result"])
+            #expect(result["served"] == "fuse")
+            #expect(result["data-served"]?["x"] == ["way": "fuse", "why": "only root may mount an image"])
+            try stage.expectNothingLeft()
+        }
+
         @Test(.enabled(if: !Files.exists("/deepops"))) func theDefaultMountpointIsAtHome() throws {
             let place = try stage.done("mount")
             #expect(place == stage.home + "/deepops\n")

@@ -13,6 +13,27 @@ final class Stage: Sendable {
         return false
     }()
 
+    /// Whether images can be mounted by whoever runs the tests.
+    static let canSeal: Bool = {
+        guard geteuid() == 0 else {
+            print("skipped: only root may mount an image")
+            return false
+        }
+        func isKnown() -> Bool {
+            guard let bytes = try? Files.read("/proc/filesystems") else { return false }
+            return String(decoding: bytes, as: UTF8.self).contains("\terofs\n")
+        }
+        if isKnown() { return true }
+        let folder = try? TemporaryDirectory()
+        _ = try? SpawnedProgram(
+            "/sbin/modprobe", [Array("erofs".utf8)], variables: ["PATH": "/sbin:/bin"], in: "/",
+            scratch: folder?.path ?? "/tmp"
+        ).wait()
+        if isKnown() { return true }
+        print("skipped: no EROFS in this kernel")
+        return false
+    }()
+
     let directory: TemporaryDirectory
     /// Executes all programs: how another user is played.
     private let prefix: [String]
@@ -40,7 +61,7 @@ final class Stage: Sendable {
         [
             "HOME": home, "XDG_RUNTIME_DIR": runtime, "XDG_CONFIG_HOME": home + "/config",
             "XDG_CACHE_HOME": home + "/cache", "XDG_DATA_HOME": home + "/data", "DFS_STORE": store,
-            "PATH": "/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM": "1",
+            "PATH": "/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM": "1", "DFS_VIEW_LINGER": "0",
         ]
     }
 
@@ -148,9 +169,9 @@ final class Stage: Sendable {
     func expectNothingLeft(location: SourceLocation = #_sourceLocation) throws {
         Self.eventually("no process of \(directory.path)", location: location) { try processes().isEmpty }
         #expect(try mounts() == [], sourceLocation: location)
-        let views = runtime + "/dfs/views"
-        if Files.isDirectory(views) {
-            #expect(try DirectoryListing.names(of: views) == [], "left in \(views)", sourceLocation: location)
+        for folder in ["views", "sealed"].map({ runtime + "/dfs/" + $0 }) where Files.isDirectory(folder) {
+            let names = try DirectoryListing.names(of: folder).map { NameText.display($0) }
+            #expect(names == [], "left in \(folder)", sourceLocation: location)
         }
     }
 

@@ -150,6 +150,20 @@ extension RealMounts {
 
     /// Opens that are answered, without a backing file.
     struct PlainTests {
+        /// Where it was only this program's choice, the kernel's refusal leads to the way that costs least.
+        @Test(.enabled(if: geteuid() != 0)) func anOrdinaryUserIsServedStateless() throws {
+            var files = ReferenceFileSystem()
+            files.add("f", .file([1, 2, 3]))
+            let mount = try MountFixture(
+                { $0.commit(files, to: "d") }, serving: Serving(mode: .passthrough, why: "", isAutomatic: true))
+            defer { mount.close() }
+            for _ in 0..<5 { #expect(try mount.read("datasets/d/v1/f") == [1, 2, 3]) }
+            let stats = try mount.stats()
+            #expect(stats["serve"]?.string == "stateless")
+            #expect(try #require(stats["why"]?.string).hasPrefix("no passthrough: "))
+            #expect(stats["operations"]?["OPEN"]?.integer ?? 9 <= 1)
+        }
+
         @Test(arguments: [ServeMode.plain, .passthrough]) func opensAreAnswered(mode: ServeMode) throws {
             var generator = SeededGenerator(seed: 24)
             let expected = generator.bytes(300_000)
@@ -162,6 +176,12 @@ extension RealMounts {
             let stats = try mount.stats()
             #expect(try #require(stats["operations"]?["OPEN"]?.integer) >= 3)
             #expect(stats["passthrough_opens"]?.integer == 0)
+            if mode == .passthrough, geteuid() != 0 {
+                #expect(stats["serve"]?.string == "plain")
+                #expect(try #require(stats["why"]?.string).hasPrefix("no passthrough: "))
+            } else {
+                #expect(stats["serve"]?.string == mode.rawValue || !canPassThrough)
+            }
             let latency = try #require(stats["latency"]?["OPEN"])
             #expect(latency["count"]?.integer ?? 0 >= 3)
             #expect(latency["total_us"]?.integer ?? -1 >= latency["max_us"]?.integer ?? 0)

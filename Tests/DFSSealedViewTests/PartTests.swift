@@ -26,6 +26,8 @@ import Testing
         #expect(limit("0::/a/b/c\n") == 500_000 && limit("0::/\n") == 500_000)
         try root.write("a/b/c/memory.max", "lots\n")
         #expect(limit("0::/a/b/c\n") == 500_000)
+        try root.write("memory/a/memory.limit_in_bytes", "400000\n")
+        #expect(limit("9:name=systemd:/\n4:memory:/a/b\n") == 400_000 && limit("4:cpu:/a/b\n") == .max)
         #expect(MemoryLimit.current() > 1 << 20)
         #expect(MemoryLimit.isTight(for: .max) && !MemoryLimit.isTight(for: 1))
     }

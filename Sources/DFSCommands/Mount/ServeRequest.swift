@@ -8,7 +8,7 @@ struct ServeRequest: Sendable {
     var cacheRoot: String
     var mountpoint: String
     var allowOther = false
-    var threads = 8
+    var threads = MountOptions.standardThreads
     var serve = ServeChoice.stateless
     /// The most bytes that hot files may take; `nil`: as is usual.
     var hotLimit: UInt64?

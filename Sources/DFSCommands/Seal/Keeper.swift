@@ -51,14 +51,17 @@ enum Keeper {
     }
 
     /// Starts a keeper. Returns when it holds the image's lock and has a lease.
-    static func start(_ request: Request) throws(DFSError) {
+    static func start(_ request: Request) throws(DFSError) { try waitForAnswer(try startProcess(request)) }
+
+    /// Returns where the keeper answers; only the keeper has the other end.
+    private static func startProcess(_ request: Request) throws(DFSError) -> OwnedDescriptor {
         var ends: [Int32] = [-1, -1]
         try System.call("cannot make a pipe") { clinux_pipe(&ends) }
         let reading = OwnedDescriptor(adopting: ends[0]), writing = OwnedDescriptor(adopting: ends[1])
         _ = try ChildProcess.start(
             ServerProcess.executable, arguments: ["dfs", "__keep", request.json.canonicalText, "\(writing.raw)"],
             inherited: [writing])
-        try withExtendedLifetime(writing) { () throws(DFSError) in try waitForAnswer(reading) }
+        return reading
     }
 
     /// The keeper that the view at `base` has, or had.
@@ -81,7 +84,9 @@ enum Keeper {
 
     private static func waitForAnswer(_ reading: OwnedDescriptor) throws(DFSError) {
         var poll = pollfd(fd: reading.raw, events: Int16(POLLIN), revents: 0)
-        guard Glibc.poll(&poll, 1, 10_000) == 1 else {
+        var byte: UInt8 = 0
+        // One that ends without an answer leaves an end of file.
+        guard Glibc.poll(&poll, 1, 10_000) == 1, read(reading.raw, &byte, 1) == 1 else {
             throw DFSError(.operational, "the keeper of a sealed view does not start", hint: "dfs mounts")
         }
     }
@@ -137,10 +142,11 @@ enum Keeper {
 
     /// Whether somebody has bound the view or holds its lock. Where nobody does, this process has it alone afterwards.
     private static func isUsed(_ request: Request, _ lock: ViewLock) throws(DFSError) -> Bool {
+        // The lock first: whoever holds it may bind the view and let go of it between two looks.
+        guard lock.tryExclusive() else { return true }
         let mounts = try MountTable.mounts()
         guard let own = mounts.last(where: { $0.mountpoint == request.mountpoint }) else { return false }
-        let isBound = mounts.contains { $0.connection == own.connection && $0.mountpoint != request.mountpoint }
-        return isBound || !lock.tryExclusive()
+        return mounts.contains { $0.connection == own.connection && $0.mountpoint != request.mountpoint }
     }
 
     /// Called while this process has the lock alone: whoever wants the view next waits for it and finds nothing mounted.

@@ -31,10 +31,16 @@ struct SealCommand {
         let mounts = try context.sealedMounts(repository)
         let view = try mounts.views.prepare(subject, shownBy: context.progress, as: target.resolved.text)
         let base = try mounts.attach(view, sequence: state.head.sequence, linger: 0)
-        try System.call("cannot bind the view at \(mountpoint)", fault: "mount") {
-            clinux_bind_mount(base, mountpoint)
-        }
+        // First, so that whoever dies in between leaves nothing that `dfs umount` does not know.
         try registry.addSealed(mountpoint, store: repository.root, base: base)
+        do throws(DFSError) {
+            try System.call("cannot bind the view at \(mountpoint)", fault: "mount") {
+                clinux_bind_mount(base, mountpoint)
+            }
+        } catch {
+            registry.remove(mountpoint)
+            throw error
+        }
         try context.output.report(SealReport(mountpoint: mountpoint, store: repository.root, manifest: view.manifest))
         return .done
     }

@@ -41,7 +41,7 @@ struct SealedMounts {
             return base
         }
         try Files.makeDirectories(base, mode: 0o700)
-        try view.mount(at: base, directIO: MemoryLimit.isTight(for: UInt64(view.manifest.mappedBytes)))
+        try view.mount(at: base, directIO: MemoryLimit.isTight(for: view.manifest.bytesInFiles))
         do throws(DFSError) {
             try Keeper.start(request)
         } catch {

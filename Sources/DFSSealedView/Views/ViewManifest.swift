@@ -19,6 +19,8 @@ package struct ViewManifest: Sendable {
     package var imageBytes: Int
     package var made: Timestamp
 
+    /// Bytes that are not in the image.
+    package var bytesInFiles: UInt64 { UInt64(mappedBytes) + UInt64(copiedBytes) }
     package var deviceCount: Int { devices.count }
 
     /// Names a view: equal names, equal images.
