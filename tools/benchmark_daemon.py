@@ -120,7 +120,6 @@ def main(arguments):
         for name, per_directory in (("thousands", 1000), ("one", settings.files)):
             generate(scratch / name, settings.files, per_directory)
             subprocess.run([settings.dfs, "commit", name, scratch / name, "--quiet"], env=environment, check=True)
-            shutil.rmtree(scratch / name)
         rows = measure(
             settings.dfs, environment, scratch / "mount", ["datasets/thousands/v1", "datasets/one/v1"],
             settings.rounds, say)

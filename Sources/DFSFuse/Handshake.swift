@@ -29,9 +29,14 @@ package struct Handshake: Sendable {
     }
 
     /// Whether another server can go on where one has died.
-    package var canGoOn: Bool {
+    package var canGoOn: Bool { state == .canGoOn }
+
+    /// Whether a server has answered the request.
+    package var isSettled: Bool { state != .none }
+
+    private var state: State {
         var state = UInt8(0)
-        return pread(file.raw, &state, 1, 0) == 1 && state == State.canGoOn.rawValue
+        return pread(file.raw, &state, 1, 0) == 1 ? State(rawValue: state) ?? .none : .none
     }
 
     /// `nil` unless a server can go on.

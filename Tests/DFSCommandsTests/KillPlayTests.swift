@@ -65,7 +65,8 @@ extension PlayWithMounts {
         @Test func theViewOfADeadRunGoes() throws {
             try stage.directory.write("data/x", "frozen\n")
             try stage.done("commit", "x", stage.directory.sub("data"))
-            let run = try stage.start("dfs-run", ["--data", "x", "--", "sh", "-c", "echo up > ../up; exec sleep 1000"])
+            let run = try stage.start(
+                "dfs-run", ["--serve", "fuse", "--data", "x", "--", "sh", "-c", "echo up > ../up; exec sleep 1000"])
             Stage.eventually("the job") { Files.exists(stage.directory.sub("up")) }
             let servers = [try stage.process("__supervise"), try stage.process("__serve")]
             // Stopped first: they must not get to see that their parents have died.

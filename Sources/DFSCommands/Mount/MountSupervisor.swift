@@ -57,6 +57,7 @@ final class MountSupervisor {
         }
 
         var canGoOn: Bool { Handshake(handshake).canGoOn }
+        var hasBegun: Bool { Handshake(handshake).isSettled }
     }
 
     /// Mounts and starts the first server, which answers whoever asked for the mount.
@@ -210,11 +211,12 @@ final class MountSupervisor {
     }
 
     private func serverEnded(_ status: Int32) {
+        server?.listen()
         guard let ended = server else { return }
         server = nil
         if case .ending = phase { return }
         if case .broken = phase { return }
-        if !hasServed, ended.servesSince == nil, supervision.restarts == 0 {
+        if !hasServed, ended.servesSince == nil, !legacy.hasBegun, supervision.restarts == 0 {
             // It has said why to whoever asked for the mount.
             detachesAtEnd = true
             phase = .ended
