@@ -124,7 +124,9 @@ final class ImageBuilder: Sendable {
     func run(_ root: TreeEntry, mappers: [FileMapper]) throws(DFSError) {
         try image.write(sharedBytes, at: UInt64(ErofsFormat.sharedAttributesOffset))
         stack.push(.directory(try prepare(root, parent: nil)))
-        let writers = mappers.map { Worker(mapper: $0, writer: InodeWriter(image: image)) }
+        let writers = mappers.map {
+            Worker(mapper: $0, writer: InodeWriter(image: image), attributes: AttributeWriter(image: image))
+        }
         try stack.run(threads: mappers.count) { thread, job throws(DFSError) in
             let worker = writers[thread]
             switch job {
@@ -135,14 +137,19 @@ final class ImageBuilder: Sendable {
             case .leaf(let directory, let number): try self.leaf(number, of: directory, worker)
             }
         }
-        for worker in writers { try worker.writer.flush() }
+        for worker in writers {
+            try worker.writer.flush()
+            try worker.attributes.flush()
+        }
     }
 
     /// What one thread works with.
     private final class Worker: @unchecked Sendable {
         let mapper: FileMapper
         var writer: InodeWriter
-        init(mapper: FileMapper, writer: InodeWriter) {
+        var attributes: AttributeWriter
+        init(mapper: FileMapper, writer: InodeWriter, attributes: AttributeWriter) {
+            self.attributes = attributes
             self.mapper = mapper
             self.writer = writer
         }
@@ -268,10 +275,9 @@ final class ImageBuilder: Sendable {
 
     // MARK: Files and symlinks
 
-    /// Bytes of the attributes of any file.
-    private var fileAttributesLength: Int {
-        12 + sharedAttributes.count * 4 + ErofsFormat.roundedUp(4 + "dfs.sha256".utf8.count + 64, to: 4)
-    }
+    /// Bytes of the attributes of any file behind its inode. Its digest lies elsewhere, with those of others: who lists files and
+    /// reads them passes over half as much.
+    private var fileAttributesLength: Int { 12 + (1 + sharedAttributes.count) * 4 }
 
     private func file(_ entry: TreeEntry, _ worker: Worker) throws(DFSError) -> UInt64 {
         let head = ErofsFormat.inodeLength + fileAttributesLength
@@ -291,9 +297,8 @@ final class ImageBuilder: Sendable {
             uid: owner.uid, gid: owner.gid, modified: entry.modified, links: 1,
             attributesLength: fileAttributesLength
         ).append(to: &worker.writer.scratch)
-        ErofsFormat.appendAttributes(
-            shared: sharedAttributes, own: ErofsFormat.attribute("dfs.sha256", entry.content.digest.hex),
-            to: &worker.writer.scratch)
+        let digest = try worker.attributes.put(ErofsFormat.attribute("dfs.sha256", entry.content.digest.hex))
+        ErofsFormat.appendAttributes(shared: [digest] + sharedAttributes, own: [], to: &worker.writer.scratch)
         var together = head
         switch placement {
         case .empty: break

@@ -98,6 +98,39 @@ struct InodeWriter {
     }
 }
 
+/// Puts extended attributes that inodes refer to one behind the other. Used by one thread.
+struct AttributeWriter {
+    private let image: ImageFile
+    private var staged = [UInt8]()
+    private var base: UInt64 = 0
+    private static let extentBlocks = 64
+
+    init(image: ImageFile) { self.image = image }
+
+    /// What inodes call it.
+    mutating func put(_ attribute: [UInt8]) throws(DFSError) -> UInt32 {
+        let block = ErofsFormat.block
+        if staged.count % block + attribute.count > block {
+            staged += [UInt8](repeating: 0, count: block - staged.count % block)
+        }
+        if staged.isEmpty || staged.count + attribute.count > Self.extentBlocks * block {
+            try flush()
+            base = image.allocate(blocks: Self.extentBlocks)
+            staged.reserveCapacity(Self.extentBlocks * block)
+        }
+        guard let id = UInt32(exactly: (base + UInt64(staged.count)) / 4) else {
+            throw DFSError(.cannotServe, "a view of this version cannot be sealed", cause: "its image is too large")
+        }
+        staged += attribute
+        return id
+    }
+
+    mutating func flush() throws(DFSError) {
+        if !staged.isEmpty { try image.write(staged, at: base) }
+        staged.removeAll(keepingCapacity: true)
+    }
+}
+
 /// Places for the inodes of directories, which are written when all that is in them has a number. Thread-safe.
 final class DirectorySlots: Sendable {
     private struct State: Sendable {

@@ -28,6 +28,8 @@ enum ErofsMount {
         }
         // What the mount table shows; the file is opened by this name as well.
         try configure(1, "source", path.utf8.count < 250 ? path : "/proc/self/fd/\(image.raw)")
+        // There are no ACLs in it: nobody needs to look for them at each open.
+        try configure(0, "noacl", nil)
         if options.directIO { try configure(0, "directio", nil) }
         // The kernel opens them all at the end, by these names: they must be open until then.
         try allowDescriptors(count)

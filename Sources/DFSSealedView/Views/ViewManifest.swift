@@ -5,7 +5,7 @@ import DFSSystem
 
 /// What is known of an image: `views/<key>.json`.
 package struct ViewManifest: Sendable {
-    static let form = "dfs.view/2"
+    static let form = "dfs.view/3"
 
     var imageStamp: FileStamp
     var devices: [Devices.Device]
