@@ -13,6 +13,8 @@ package enum MountTable {
         package var type: String
         /// The minor device number: the number of a FUSE connection.
         package var connection: UInt32
+        /// `major:minor` of the file system: equal for all mounts of one.
+        package var device: String
         /// Options of the superblock, such as `user_id=0`.
         package var options: [String]
 
@@ -49,7 +51,7 @@ package enum MountTable {
         let options = fields.count > dash + 3 ? fields[dash + 3].split(separator: ",").map(String.init) : []
         return Mount(
             mountpoint: unescape(fields[4]), fsname: unescape(fields[dash + 2]), type: String(fields[dash + 1]),
-            connection: minor, options: options)
+            connection: minor, device: String(fields[2]), options: options)
     }
 
     /// `\040` and the like.

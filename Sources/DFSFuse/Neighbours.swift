@@ -109,6 +109,9 @@ final class Neighbours: Sendable {
     }
 
     private func run(_ session: OpaquePointer) {
+        // Where programs wait on all processors, this thread has to come first to be of any use. Allowed to root; without, nothing
+        // happens.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, -5)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(Self.largest), alignment: 4096)
         defer { buffer.deallocate() }
         while wake.pass() {

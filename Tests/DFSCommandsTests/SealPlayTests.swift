@@ -53,7 +53,7 @@ extension PlayWithMounts {
                 #expect(try isSameAsSource(sealed))
                 #expect(try stage.shell("diff -r --no-dereference \(served) \(sealed) && echo same") == "same")
                 let facts = """
-                    find . \\( -type d -printf '%P|%m|%T@|%U|%G\\n' -o -printf '%P|%y|%m|%s|%T@|%l|%U|%G|%n\\n' \\) | sort
+                    find . -mindepth 1 \\( -type d -printf '%P|%m|%T@|%U|%G\\n' -o -printf '%P|%y|%m|%s|%T@|%l|%U|%G|%n\\n' \\) | sort
                     """
                 let (one, two) = (try stage.shell(facts, in: served), try stage.shell(facts, in: sealed))
                 #expect(one == two)
@@ -117,6 +117,37 @@ extension PlayWithMounts {
             let again = try seal(at: "one")
             #expect(try FileStatus.of(path: again)?.device == devices[1])
             for path in [again, two] { try stage.done("umount", path) }
+            try stage.expectNothingLeft()
+        }
+
+        /// What was mounted has the files of then: whoever repaired a pack wants the new one.
+        @Test func packsThatWerePutBackAreMountedAnew() throws {
+            try prepare()
+            let one = try seal(at: "one")
+            try stage.shell("for p in store/packs/*/*.pack; do cp $p $p.copy; mv $p.copy $p; done")
+            let two = try seal(at: "two")
+            let devices = try [one, two].map { try FileStatus.of(path: $0)?.device }
+            #expect(devices[0] != devices[1])
+            for path in [one, two] {
+                #expect(try isSameAsSource(path))
+                try stage.done("umount", path)
+            }
+            try stage.expectNothingLeft()
+        }
+
+        /// The store's own directory says who may enter.
+        @Test func othersAreKeptOut() throws {
+            try prepare()
+            let own = try seal(at: "own")
+            let shared = try mountpoint("shared")
+            try stage.shell("chmod 755 store")
+            try stage.done("mount", "--seal", "x", shared, "--allow-other")
+            try stage.shell("chmod 700 store")
+            let closed = try mountpoint("closed")
+            try stage.done("mount", "--seal", "x", closed, "--allow-other")
+            let modes = try [own, shared, closed].map { try FileStatus.of(path: $0)?.mode }
+            #expect(modes == [0o700, 0o755, 0o700])
+            for path in [own, shared, closed] { try stage.done("umount", path) }
             try stage.expectNothingLeft()
         }
 

@@ -71,7 +71,7 @@ extension RealMounts {
                 mount
                     == MountTable.Mount(
                         mountpoint: "/mnt/a b\\c", fsname: "dfs:/s\tt", type: "fuse.dfs", connection: 7,
-                        options: ["ro", "user_id=0"]))
+                        device: "98:7", options: ["ro", "user_id=0"]))
             for broken in ["", "-", "1 2 3", "36 35 98 / /m rw - t", "36 35 x:y / /m rw - t n o"] as [Substring] {
                 #expect(MountTable.parse(broken) == nil)
             }

@@ -28,6 +28,17 @@ extension SealedMounting {
             #expect(manifest.copiedBytes == (4009...4095).reduce(0, +))
         }
 
+        /// Chunks that are stored compressed come before one piece that is raw: the file does not begin where the piece does.
+        @Test mutating func aFileWhoseBeginningIsCompressed() throws {
+            let fixture = try SealFixture()
+            let text = Self.text(60_000, "compressed")
+            try fixture.write("a", text)
+            _ = try fixture.commit()
+            try fixture.write("b", Array(text.prefix(300_000)) + random.bytes(1_500_000))
+            for i in 0..<4 { try fixture.write("after\(i)", random.bytes(250_000)) }
+            _ = try fixture.expectSame(fixture.commit())
+        }
+
         /// The pack is the file: its last block is shorter than a block, and a device cannot give that.
         @Test mutating func packsThatAreFiles() throws {
             let fixture = try SealFixture()

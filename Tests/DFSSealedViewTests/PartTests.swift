@@ -50,7 +50,7 @@ import Testing
         #expect(Devices(limit: 100, reserved: 0).number(of: Self.pack(1), length: 1 << 45) == nil)
         let many = Devices(limit: .max, reserved: 0)
         var last: UInt16?
-        for i in 0...65_535 { last = many.number(of: HotPackID(text: "\(i)"), length: 4096) }
+        for i in 0...65_535 { last = many.number(of: Self.pack(i), length: 4096) }
         #expect(many.all.count == 65_535 && last == nil)
     }
 

@@ -62,7 +62,8 @@ final class SealFixture {
     }
 
     func subject(_ version: VersionRecord) -> ViewSubject {
-        ViewSubject(tree: version.tree, modified: version.time, dataset: "x", version: version.number)
+        ViewSubject(
+            tree: version.tree, modified: version.time, dataset: "x", version: version.number, rootMask: 0o777)
     }
 
     func prepare(_ version: VersionRecord) throws -> SealedView { try views.prepare(subject(version)) }

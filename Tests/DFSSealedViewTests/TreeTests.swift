@@ -158,7 +158,8 @@ extension SealedMounting {
         @Test func aTreeOfNoDataset() throws {
             try fixture.write("a", Array("a".utf8))
             let version = try fixture.commit()
-            let view = try fixture.views.prepare(ViewSubject(tree: version.tree, modified: version.time))
+            let view = try fixture.views.prepare(
+                ViewSubject(tree: version.tree, modified: version.time, rootMask: 0o777))
             #expect(view.key != fixture.views.key(of: fixture.subject(version)))
             try fixture.mounted(view) { mount in
                 let dataset = try ExtendedAttributes.get("user.dfs.dataset", of: mount)

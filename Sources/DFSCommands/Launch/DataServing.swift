@@ -13,8 +13,7 @@ enum DataChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
 /// How each dataset of a run is served, and why.
 struct DataServing {
     enum Way: Sendable {
-        /// At this place of the host, which stays while the view is held.
-        case sealed(base: String, SealedView)
+        case sealed(SealedMounts.Attachment)
         case fuse(why: String)
     }
 
@@ -22,7 +21,7 @@ struct DataServing {
     private(set) var ways: [String: Way] = [:]
 
     func base(_ key: String) -> String? {
-        if case .sealed(let base, _) = ways[key] { return base }
+        if case .sealed(let attachment) = ways[key] { return attachment.base }
         return nil
     }
 
@@ -57,7 +56,8 @@ struct DataServingChoice {
     let choice: DataChoice
 
     /// What is made while the job waits: some tenths of a second.
-    static let atOnce = SealedViews.Limits(copiedBytes: 64 << 20, uncheckedBytes: 512 << 20, entries: 20_000)
+    static let atOnce = SealedViews.Limits(
+        copiedBytes: 64 << 20, uncheckedBytes: 512 << 20, entries: 20_000, waits: false)
 
     func serve(_ inputs: [DataInput], sequence: UInt64, isPrivileged: Bool) throws(DFSError) -> DataServing {
         var serving = DataServing()
@@ -71,7 +71,7 @@ struct DataServingChoice {
     {
         if choice == .fuse { return .fuse(why: "asked for") }
         let obstacle =
-            SealedMounts.obstacle()
+            SealedMounts.obstacle(cache: repository.cacheDirectory)
             ?? (isPrivileged
                 ? nil : DFSError(.cannotServe, "no mount", cause: "the run has no mount namespace of root's"))
         if let obstacle {
@@ -84,13 +84,19 @@ struct DataServingChoice {
             let limits = choice == .auto ? Self.atOnce : SealedViews.Limits()
             let view = try mounts.views.prepare(
                 ViewSubject(input.version, of: input.dataset), limits: limits, shownBy: context.progress, as: reference)
-            return .sealed(base: try mounts.attach(view, sequence: sequence, linger: try context.viewLinger()), view)
+            return .sealed(try mounts.attach(view, sequence: sequence, linger: try context.viewLinger()))
         } catch {
             // Damage would be met by any other way too, but only where the job looks: the choice is the job's.
-            if choice == .sealed { throw error }
+            if choice == .sealed { throw Self.notSealed(error) }
             if error.isTooMuch { sealInBackground(input) }
             return .fuse(why: error.cause.map { "\(error.what): \($0)" } ?? error.what)
         }
+    }
+
+    /// Whatever the reason: there is no way that was asked for.
+    private static func notSealed(_ error: DFSError) -> DFSError {
+        guard error.code == .refused || error.code == .operational else { return error }
+        return DFSError(.cannotServe, error.what, cause: error.cause, hint: error.hint, errno: error.errno)
     }
 
     /// The next run finds the image. Nothing depends on it.

@@ -33,7 +33,9 @@ struct MountCommand: DFSCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
-        if let seal { return try SealCommand(context: context, reference: seal, path: path).run() }
+        if let seal {
+            return try SealCommand(context: context, reference: seal, path: path, allowOther: allowOther).run()
+        }
         let repository = try context.repository()
         let mountpoint = try context.mountpoint(path)
         let registry = try context.mountRegistry()

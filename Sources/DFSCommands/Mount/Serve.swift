@@ -175,7 +175,7 @@ enum Serve {
     }
 
     /// A mount that others may enter shows no more than the store's own directory would.
-    private static func rootMode(_ store: String) throws(DFSError) -> UInt16 {
+    static func rootMode(_ store: String) throws(DFSError) -> UInt16 {
         guard let status = try FileStatus.of(path: store, following: true) else { return 0o500 }
         return rootMode(status, group: getegid())
     }

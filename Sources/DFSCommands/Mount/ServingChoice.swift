@@ -60,7 +60,7 @@ struct ServingFacts: Sendable {
             bytes: latest.reduce(into: 0) { $0 &+= $1.tree.bytes })
     }
 
-    private static func hasPrivilege() -> Bool {
+    static func hasPrivilege() -> Bool {
         func lines(_ path: String) -> [Substring] {
             String(decoding: (try? Files.read(path, limit: 1 << 16)) ?? [], as: UTF8.self).split(separator: "\n")
         }

@@ -57,8 +57,10 @@ struct Umount: DFSCommand {
         }
         registry.remove(mount.mountpoint)
         // Where its file system is mounted for all who use it.
-        for other in try MountTable.mounts() where other.connection == mount.connection {
+        for other in try MountTable.mounts() where other.device == mount.device {
+            guard Files.exists(other.mountpoint + ".keeper") else { continue }
             try Keeper.look(other.mountpoint)
+            try Keeper.sweep(other)
         }
         return .done
     }

@@ -36,7 +36,9 @@ struct Warm: DFSCommand {
     private static func seal(
         _ target: Target, _ repository: Repository, _ context: CommandContext
     ) throws(DFSError) -> WarmReport.Image {
-        if let obstacle = SealedMounts.obstacle() { return .none(obstacle.cause ?? obstacle.what) }
+        if let obstacle = SealedMounts.obstacle(cache: repository.cacheDirectory) {
+            return .none(obstacle.cause ?? obstacle.what)
+        }
         guard let subject = ViewSubject(target) else { return .none("only whole versions and snapshots are sealed") }
         do throws(DFSError) {
             let views = try context.sealedMounts(repository).views

@@ -30,8 +30,9 @@ enum BackgroundSealing {
             guard let version = try repository.state().datasets[dataset]?.version(Int(number)) else {
                 return ExitCode.noReference.rawValue
             }
+            // One at a time, and not again what was found to need more than the limit.
             _ = try SealedViews(repository: repository, limit: UInt64(limit), threads: 1)
-                .prepare(ViewSubject(version, of: dataset))
+                .prepareOnce(ViewSubject(version, of: dataset))
             return 0
         } catch { return ExitCode(error.code).rawValue }
     }

@@ -15,7 +15,7 @@ enum Keeper {
         var mountpoint: String
         /// The image, as the mount table has it.
         var image: String
-        /// The image's lock: whoever uses the view holds it.
+        /// The image's lock: whoever needs the image holds it.
         var lock: String
         var sequence: UInt64
         /// Seconds that an unused view stays mounted: the next one who wants it finds its pages cached.
@@ -82,6 +82,18 @@ enum Keeper {
         }
     }
 
+    /// Does what a keeper that was killed would have done: takes the file system at `base` away if nobody uses it.
+    static func sweep(_ base: MountTable.Mount) throws(DFSError) {
+        guard try identity(base.mountpoint)?.liveness() != .alive,
+            try MountTable.mount(at: base.mountpoint)?.device == base.device
+        else { return }
+        let lock = try ViewLock(path: SealedMounts.useLock(base: base.mountpoint, image: base.fsname))
+        let request = Request(
+            store: "", mountpoint: base.mountpoint, image: base.fsname, lock: "", sequence: 0, linger: 0)
+        if try !isUsed(request, lock) { try end(request) }
+        withExtendedLifetime(lock) {}
+    }
+
     private static func waitForAnswer(_ reading: OwnedDescriptor) throws(DFSError) {
         var poll = pollfd(fd: reading.raw, events: Int16(POLLIN), revents: 0)
         var byte: UInt8 = 0
@@ -108,7 +120,10 @@ enum Keeper {
         for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, signal) }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         _ = chdir("/")
-        let lock = try ViewLock(path: request.lock)
+        let image = try ViewLock(path: request.lock)
+        try image.take(.shared)
+        defer { withExtendedLifetime(image) {} }
+        let lock = try ViewLock(path: SealedMounts.useLock(base: request.mountpoint, image: request.image))
         try lock.take(.shared)
         let lease = Lease.take(
             DirectoryBackend(root: request.store), sequence: request.sequence, host: Serve.hostName())
@@ -146,7 +161,7 @@ enum Keeper {
         guard lock.tryExclusive() else { return true }
         let mounts = try MountTable.mounts()
         guard let own = mounts.last(where: { $0.mountpoint == request.mountpoint }) else { return false }
-        return mounts.contains { $0.connection == own.connection && $0.mountpoint != request.mountpoint }
+        return mounts.contains { $0.device == own.device && $0.mountpoint != request.mountpoint }
     }
 
     /// Called while this process has the lock alone: whoever wants the view next waits for it and finds nothing mounted.

@@ -12,9 +12,10 @@ struct SealCommand {
     let context: CommandContext
     let reference: String
     let path: String?
+    let allowOther: Bool
 
     func run() throws(DFSError) -> ExitCode {
-        if let obstacle = SealedMounts.obstacle() { throw obstacle }
+        if let obstacle = SealedMounts.obstacle(cache: try context.directories.cache()) { throw obstacle }
         guard let path else {
             throw DFSError(
                 .usage, "a sealed view needs a directory to be mounted on", hint: "dfs mount --seal \(reference) PATH")
@@ -27,10 +28,12 @@ struct SealCommand {
         let state = try repository.state()
         let target = try context.resolve(
             reference, Resolver(repository: repository, state: state, now: context.clock()))
-        let subject = try subject(of: target)
+        let subject = try subject(of: target, rootMask: allowOther ? 0o700 | Serve.rootMode(repository.root) : 0o700)
         let mounts = try context.sealedMounts(repository)
         let view = try mounts.views.prepare(subject, shownBy: context.progress, as: target.resolved.text)
-        let base = try mounts.attach(view, sequence: state.head.sequence, linger: 0)
+        let attachment = try mounts.attach(view, sequence: state.head.sequence, linger: 0)
+        defer { withExtendedLifetime(attachment) {} }
+        let base = attachment.base
         // First, so that whoever dies in between leaves nothing that `dfs umount` does not know.
         try registry.addSealed(mountpoint, store: repository.root, base: base)
         do throws(DFSError) {
@@ -45,8 +48,8 @@ struct SealCommand {
         return .done
     }
 
-    private func subject(of target: Target) throws(DFSError) -> ViewSubject {
-        if let subject = ViewSubject(target) { return subject }
+    private func subject(of target: Target, rootMask: UInt16) throws(DFSError) -> ViewSubject {
+        if let subject = ViewSubject(target, rootMask: rootMask) { return subject }
         throw DFSError(
             .usage, "only a whole version or snapshot can be sealed", cause: "\(target.resolved.text) is none",
             hint: "dfs mount --seal NAME@v1 PATH")

@@ -1,3 +1,4 @@
+import CLinux
 import DFSFuse
 import DFSHistory
 import DFSLedger
@@ -14,31 +15,66 @@ struct SealedMounts {
     /// Where the file systems are mounted.
     let directory: String
 
-    /// Why this host cannot have sealed views, before anything is tried.
-    static func obstacle() -> DFSError? {
-        guard geteuid() == 0 else {
-            return DFSError(
-                .cannotServe, "a sealed view cannot be mounted", cause: "only root may mount an image",
-                hint: "dfs mount", errno: EPERM)
+    /// The first Linux that mounts images from files.
+    private static let kernel = KernelVersion(major: 6, minor: 12)
+
+    /// Why this host cannot have sealed views, before anything is made for them. `cache`: where images would be.
+    static func obstacle(cache: String) -> DFSError? {
+        func no(_ cause: String, _ hint: String) -> DFSError {
+            DFSError(.cannotServe, "a sealed view cannot be mounted", cause: cause, hint: hint, errno: EPERM)
+        }
+        guard geteuid() == 0, ServingFacts.hasPrivilege() else {
+            return no("only root may mount an image", "dfs mount")
+        }
+        let running = KernelVersion.running()
+        guard running >= kernel else { return no("it needs Linux \(kernel), this is \(running)", "dfs mount") }
+        var place = cache
+        while !Files.exists(place), place != "/" { place = Files.parent(place) }
+        // tmpfs, ramfs and overlayfs: the kernel mounts no image that lies there.
+        guard ![0x0102_1994, 0x8584_58f6, 0x794c_7630].contains(clinux_filesystem_type(place)) else {
+            return no(
+                "the kernel mounts no file of the file system that \(place) is on", "export XDG_CACHE_HOME=/var/cache")
         }
         return nil
     }
 
-    /// The place where `view` is mounted; mounts it if it is not. `linger`: seconds that it stays when nobody uses it.
-    func attach(_ view: SealedView, sequence: UInt64, linger: Int) throws(DFSError) -> String {
+    /// A view that is mounted, and that stays so while this value lives.
+    final class Attachment: Sendable {
+        let base: String
+        private let view: SealedView
+        private let use: ViewLock
+
+        init(base: String, view: SealedView, use: ViewLock) {
+            self.base = base
+            self.view = view
+            self.use = use
+        }
+    }
+
+    /// The lock that users of the file system at `base` hold; beside the image, where it need not be removed.
+    static func useLock(base: String, image: String) -> String {
+        Files.parent(image) + "/" + (base.split(separator: "/").last ?? "") + ".use"
+    }
+
+    /// Mounts `view` if it is not. `linger`: seconds that it stays when nobody uses it.
+    func attach(_ view: SealedView, sequence: UInt64, linger: Int) throws(DFSError) -> Attachment {
         try Files.makeDirectories(directory, mode: 0o700)
-        let base = MountTable.canonical(directory + "/" + view.key)
+        let base = MountTable.canonical("\(directory)/\(view.key)-\(try view.identity())")
         // Whoever else wants it at this moment waits, and finds it mounted.
         let mounting = try ViewLock(path: base + ".mounting")
         try mounting.take(.exclusive)
         defer { withExtendedLifetime(mounting) {} }
+        // A keeper that is taking it away at this moment is waited for.
+        let use = try ViewLock(path: Self.useLock(base: base, image: view.imagePath))
+        try use.take(.shared)
+        let attachment = Attachment(base: base, view: view, use: use)
         let request = Keeper.Request(
             store: repository.root, mountpoint: base, image: view.imagePath, lock: view.lockPath, sequence: sequence,
             linger: linger)
         if try Self.isMounted(view.imagePath, at: base) {
             // A keeper that was killed has left the mount to nobody.
             if try Keeper.identity(base)?.liveness() ?? .dead == .dead { try Keeper.start(request) }
-            return base
+            return attachment
         }
         try Files.makeDirectories(base, mode: 0o700)
         try view.mount(at: base, directIO: MemoryLimit.isTight(for: view.manifest.bytesInFiles))
@@ -48,7 +84,7 @@ struct SealedMounts {
             try? MountTable.unmount(base, lazy: true)
             throw error
         }
-        return base
+        return attachment
     }
 
     /// Whether a mount is a sealed view: an image out of a cache of this program's.
@@ -88,19 +124,20 @@ extension CommandContext {
 
 extension ViewSubject {
     /// What a reference names, if that is a whole version or snapshot.
-    init?(_ target: Target) {
+    init?(_ target: Target, rootMask: UInt16 = 0o700) {
         switch target.reference {
         case .dataset(_, _, let path), .code(_, _, let path), .run(_, let path):
             guard path.isEmpty else { return nil }
         }
         switch target.resolved.subject {
-        case .version(let dataset, let version): self.init(version, of: dataset)
-        case .snapshot(_, let snapshot): self.init(tree: snapshot.tree, modified: snapshot.time)
+        case .version(let dataset, let version): self.init(version, of: dataset, rootMask: rootMask)
+        case .snapshot(_, let snapshot): self.init(tree: snapshot.tree, modified: snapshot.time, rootMask: rootMask)
         case .run: return nil
         }
     }
 
-    init(_ version: VersionRecord, of dataset: String) {
-        self.init(tree: version.tree, modified: version.time, dataset: dataset, version: version.number)
+    init(_ version: VersionRecord, of dataset: String, rootMask: UInt16 = 0o700) {
+        self.init(
+            tree: version.tree, modified: version.time, dataset: dataset, version: version.number, rootMask: rootMask)
     }
 }

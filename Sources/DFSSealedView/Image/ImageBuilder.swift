@@ -11,8 +11,14 @@ package struct ViewSubject: Sendable, Hashable {
     /// The dataset and version, for extended attributes; none of a code snapshot.
     package let dataset: String?
     package let version: Int?
+    /// Which permission bits the root keeps: a view that others may enter shows them no more than the store would.
+    package var rootMask: UInt16
 
-    package init(tree: TreeReference, modified: Timestamp, dataset: String? = nil, version: Int? = nil) {
+    package init(
+        tree: TreeReference, modified: Timestamp, dataset: String? = nil, version: Int? = nil,
+        rootMask: UInt16 = 0o700
+    ) {
+        self.rootMask = rootMask
         self.tree = tree
         self.modified = modified
         self.dataset = dataset

@@ -20,7 +20,7 @@ struct ImageChecker {
     private var seen: [UInt64]
 
     private static func damaged(_ cause: String) -> DFSError {
-        DFSError(.corrupt, "an image of a sealed view is malformed", cause: cause, hint: "dfs doctor --repair")
+        DFSError(.corrupt, "an image of a sealed view is malformed", cause: cause, hint: "dfs verify --data")
     }
 
     /// Checks the image in `file`, whose devices have `devices` blocks each.

@@ -113,7 +113,7 @@ final class FileMapper {
 
     private func place(_ recipe: Recipe, _ file: TreeEntry) throws(DFSError) -> FilePlacement {
         let runs = try self.runs(of: recipe)
-        if let run = runs.first, runs.count == 1, run.end == file.size, run.isAligned,
+        if let run = runs.first, run.start == 0, run.end == file.size, run.isAligned,
             try layout(of: run.pack).isPadded(from: run.offset(of: file.size)),
             let address = try address(run.pack, run.offset)
         {

@@ -9,9 +9,15 @@ import Synchronization
 struct HotPackID: Hashable, Sendable {
     let text: String
 
-    static func make() -> HotPackID { HotPackID(text: Randomness.hex(bytes: 16)) }
+    static func make() -> HotPackID { HotPackID(Randomness.hex(bytes: 16)) }
 
-    init(text: String) { self.text = text }
+    private init(_ text: String) { self.text = text }
+
+    /// `nil` when it is no such name.
+    init?(text: String) {
+        guard text.utf8.count == 32, Hex.decode(text) != nil else { return nil }
+        self.text = text
+    }
 }
 
 /// Where in a hot pack something begins.
@@ -56,8 +62,9 @@ package final class HotPacks: Sendable {
     /// Where something lies, in a pack that nobody has changed.
     func find(_ key: HotKey) throws(DFSError) -> HotPlace? {
         let row = try index.read { t throws(DFSError) in try t.get(Repository.hotTable, key.bytes) }
-        guard let row, row.count == 36, let text = String(validating: row[..<32], as: UTF8.self) else { return nil }
-        let id = HotPackID(text: text)
+        guard let row, row.count == 36, let text = String(validating: row[..<32], as: UTF8.self),
+            let id = HotPackID(text: text)
+        else { return nil }
         guard let length = try length(of: id) else { return nil }
         let block = row[32...].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         return HotPlace(pack: id, packLength: length, block: block)
@@ -78,7 +85,8 @@ package final class HotPacks: Sendable {
     func open(_ id: HotPackID) throws(DFSError) -> OwnedDescriptor {
         let file = try OwnedDescriptor.open(path(id), O_RDONLY | O_NOFOLLOW)
         let known = try index.read { t throws(DFSError) in try t.get(Repository.hotTable, Self.stampKey(id)) }
-        guard let known, FileStamp(bytes: known) == (try FileStamp.of(file)) else {
+        let status = try FileStatus.of(file)
+        guard let known, FileStamp(bytes: known) == FileStamp(status), status.uid == geteuid() else {
             throw DFSError(
                 .corrupt, "\(path(id)) is not what was written", cause: "its length or its times are others",
                 hint: "rm \(path(id))")
@@ -105,8 +113,10 @@ package final class HotPacks: Sendable {
         var out = [HotPackID: UInt64]()
         for name in try DirectoryListing.names(of: directory) {
             let text = String(decoding: name, as: UTF8.self)
-            guard text.hasSuffix(".hot"), let status = try FileStatus.of(path: directory + "/" + text) else { continue }
-            out[HotPackID(text: String(text.dropLast(4)))] = status.size
+            guard text.hasSuffix(".hot"), let id = HotPackID(text: String(text.dropLast(4))),
+                let status = try FileStatus.of(path: directory + "/" + text)
+            else { continue }
+            out[id] = status.size
         }
         return out
     }
@@ -134,7 +144,7 @@ final class HotBudget: Sendable {
         throw DFSError(
             .refused, "a view of this version cannot be sealed here",
             cause: "more than \(ByteCount(limit)) of it would have to be copied into the cache",
-            hint: "DFS_CACHE_LIMIT=\(ByteCount(limit * 4)) dfs mount --seal", errno: ENOSPC)
+            hint: "export DFS_CACHE_LIMIT=\(max(1, limit >> 28))G", errno: ENOSPC)
     }
 }
 

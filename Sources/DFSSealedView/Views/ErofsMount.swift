@@ -26,8 +26,13 @@ enum ErofsMount {
                 try System.call(what, fault: "mount") { clinux_fsconfig(context.raw, command, key, value) }
             } catch { throw explained(error, path, log(of: context)) }
         }
-        // What the mount table shows; the file is opened by this name as well.
-        try configure(1, "source", path.utf8.count < 250 ? path : "/proc/self/fd/\(image.raw)")
+        // What the mount table shows, and by which a view is found again; the file is opened by this name as well.
+        guard path.utf8.count < 250 else {
+            throw DFSError(
+                .cannotServe, what, cause: "the kernel takes no path as long as the cache's",
+                hint: "export XDG_CACHE_HOME=/var/cache", errno: ENAMETOOLONG)
+        }
+        try configure(1, "source", path)
         // There are no ACLs in it: nobody needs to look for them at each open.
         try configure(0, "noacl", nil)
         if options.directIO { try configure(0, "directio", nil) }
@@ -80,7 +85,7 @@ enum ErofsMount {
             case ENOTBLK, EOPNOTSUPP:
                 (
                     "the kernel mounts no file of the file system that the cache is on, or is older than 6.12",
-                    "XDG_CACHE_HOME=/var/cache dfs mount --seal"
+                    "export XDG_CACHE_HOME=/var/cache"
                 )
             case EINVAL: ("the kernel refuses it", "dfs mount")
             default: (error.cause ?? error.what, "df -T \(directory)")

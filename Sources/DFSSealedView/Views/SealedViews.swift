@@ -1,3 +1,4 @@
+import DFSChunking
 import DFSHistory
 import DFSModel
 import DFSRemote
@@ -18,8 +19,13 @@ package final class SealedViews: Sendable {
         package var uncheckedBytes: UInt64
         /// Files and directories.
         package var entries: UInt64
+        /// Whether to wait for another process that makes the same image.
+        package var waits: Bool
 
-        package init(copiedBytes: UInt64 = .max, uncheckedBytes: UInt64 = .max, entries: UInt64 = .max) {
+        package init(
+            copiedBytes: UInt64 = .max, uncheckedBytes: UInt64 = .max, entries: UInt64 = .max, waits: Bool = true
+        ) {
+            self.waits = waits
             self.copiedBytes = copiedBytes
             self.uncheckedBytes = uncheckedBytes
             self.entries = entries
@@ -70,12 +76,13 @@ package final class SealedViews: Sendable {
         _ subject: ViewSubject, limits: Limits = Limits(), progress: Progress = Progress()
     ) throws(DFSError) -> SealedView {
         try Files.makeDirectories(directory, mode: 0o700)
+        try OwnDirectory.check(repository.cacheDirectory)
         let key = key(of: subject)
         // Held shared by all who use the view, exclusively by whoever removes it.
         let lock = try ViewLock(directory: directory, key: key)
         try lock.take(.shared)
         let making = try ViewLock(path: directory + "/\(key).making")
-        try making.take(.exclusive)
+        if limits.waits { try making.take(.exclusive) } else { try Self.takeSoon(making) }
         defer { withExtendedLifetime(making) {} }
         let manifest: ViewManifest
         if let known = try self.manifest(key, limits, progress) {
@@ -85,6 +92,37 @@ package final class SealedViews: Sendable {
             manifest = try build(subject, key, limits, progress)
         }
         return SealedView(views: self, key: key, manifest: manifest, lock: lock)
+    }
+
+    /// As `prepare`, for whom nobody waits: nothing is done while another process makes the image, nor where making it was
+    /// given up for want of room and there is no more now.
+    package func prepareOnce(_ subject: ViewSubject) throws(DFSError) {
+        let note = directory + "/\(key(of: subject)).refused"
+        if let text = try Files.read(note, limit: 64), let known = UInt64(String(decoding: text, as: UTF8.self)),
+            known >= limit
+        {
+            return
+        }
+        do throws(DFSError) { _ = try prepare(subject, limits: Limits(waits: false)) } catch {
+            if error.errno == ENOSPC {
+                let file = try DurableFile(temporaryDirectory: directory, mode: 0o600)
+                try file.append(Array(String(limit).utf8))
+                try file.replace(note)
+            }
+            throw error
+        }
+        unlink(note)
+    }
+
+    /// What is made at once is made in some tenths of a second, by others too.
+    private static func takeSoon(_ making: ViewLock) throws(DFSError) {
+        for _ in 0..<20 {
+            if making.tryExclusive() { return }
+            usleep(20_000)
+        }
+        throw DFSError(
+            .refused, "the version is being sealed by another process", cause: "it is not waited for",
+            hint: "dfs mounts", errno: EBUSY)
     }
 
     /// What is known of an image that can be mounted as it is.
@@ -138,7 +176,7 @@ package final class SealedViews: Sendable {
     }
 
     private static func tooMuch(_ cause: String) -> DFSError {
-        DFSError(.refused, "sealing would take too long", cause: cause, hint: "dfs warm", errno: EFBIG)
+        DFSError(.refused, "sealing would take too long", cause: cause, hint: "dfs warm --help", errno: EFBIG)
     }
 
     // MARK: Making
@@ -166,7 +204,7 @@ package final class SealedViews: Sendable {
             reader: repository.reader, image: image, subject: subject, owner: owner, totals: totals,
             progress: progress.entries)
         try builder.run(
-            .root(subject.tree, modified: subject.modified),
+            .root(subject.tree, modified: subject.modified, mode: 0o755 & subject.rootMask),
             mappers: writers.map {
                 FileMapper(reader: repository.reader, devices: devices, layouts: layouts, hot: $0, totals: totals)
             })
@@ -228,6 +266,19 @@ package final class SealedView: Sendable {
     /// What the mount table shows as the source.
     package var imagePath: String { views.imagePath(key) }
     package var lockPath: String { ViewLock.path(directory: views.directory, key: key) }
+
+    /// Names what would be mounted now: another when the image was made anew, or when a file behind it is another than it was.
+    /// A file system that is mounted already has the files of when it was.
+    package func identity() throws(DFSError) -> String {
+        var bytes = Array(imagePath.utf8) + manifest.imageStamp.bytes
+        for device in manifest.devices {
+            switch device.source {
+            case .hot(let id): bytes += try FileStamp.of(views.hot.open(id)).bytes
+            case .pack(let pack): bytes += try views.repository.objects.stamp(of: pack)?.bytes ?? []
+            }
+        }
+        return String(Digest.of(bytes).hex.prefix(12))
+    }
 
     /// Mounts it. Every file behind it is one that this host has checked and that nobody has changed since.
     package func mount(at mountpoint: String, directIO: Bool = false) throws(DFSError) {

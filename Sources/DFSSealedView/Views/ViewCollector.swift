@@ -56,16 +56,18 @@ struct ViewCollector {
         var out = [Image]()
         for name in try DirectoryListing.names(of: views.directory) {
             let text = String(decoding: name, as: UTF8.self)
-            guard text.hasSuffix(".json"), let status = try FileStatus.of(path: views.directory + "/" + text),
-                let bytes = try Files.read(views.directory + "/" + text, limit: 64 << 20)
-            else { continue }
-            let manifest = (try? JSONValue.parse(bytes)).flatMap { ViewManifest($0) }
+            guard text.hasSuffix(".erofs"), let image = try FileStatus.of(path: views.directory + "/" + text) else {
+                continue
+            }
+            let key = String(text.dropLast(6)), path = views.directory + "/\(key).json"
+            let bytes = (try? Files.read(path, limit: 64 << 20)) ?? nil
+            let manifest = bytes.flatMap { try? JSONValue.parse($0) }.flatMap { ViewManifest($0) }
             var hot = Set<HotPackID>()
             for case .hot(let id) in (manifest?.devices ?? []).map(\.source) { hot.insert(id) }
+            // One that cannot be used, of another form or of a process that died, is the first to go.
+            let used = manifest == nil ? nil : try FileStatus.of(path: path)?.modified
             out.append(
-                Image(
-                    key: String(text.dropLast(5)), bytes: UInt64(manifest?.imageBytes ?? 0), used: status.modified,
-                    hot: hot))
+                Image(key: key, bytes: image.size, used: used ?? Timestamp(seconds: 0, nanoseconds: 0), hot: hot))
         }
         return out
     }

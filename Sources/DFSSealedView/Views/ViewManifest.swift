@@ -5,7 +5,7 @@ import DFSSystem
 
 /// What is known of an image: `views/<key>.json`.
 package struct ViewManifest: Sendable {
-    static let form = "dfs.view/3"
+    static let form = "dfs.view/4"
 
     var imageStamp: FileStamp
     var devices: [Devices.Device]
@@ -30,7 +30,7 @@ package struct ViewManifest: Sendable {
             "content": .string(subject.tree.content.digest.text), "modified": .string(subject.modified.description),
             "dataset": subject.dataset.map { .string($0) } ?? .null,
             "version": subject.version.map { .integer(Int64($0)) } ?? .null, "uid": .integer(Int64(owner.uid)),
-            "gid": .integer(Int64(owner.gid)),
+            "gid": .integer(Int64(owner.gid)), "mask": .integer(Int64(subject.rootMask)),
         ]
         return String(Digest.of(json.canonicalBytes).hex.prefix(32))
     }
@@ -86,7 +86,8 @@ package struct ViewManifest: Sendable {
                 let blocks = pair[1].integer.flatMap({ UInt32(exactly: $0) })
             else { return nil }
             if name.hasPrefix("hot:") {
-                devices.append(.init(source: .hot(HotPackID(text: String(name.dropFirst(4)))), blocks: blocks))
+                guard let id = HotPackID(text: String(name.dropFirst(4))) else { return nil }
+                devices.append(.init(source: .hot(id), blocks: blocks))
             } else {
                 guard let digest = Digest(hex: name) else { return nil }
                 devices.append(.init(source: .pack(PackID(digest)), blocks: blocks))

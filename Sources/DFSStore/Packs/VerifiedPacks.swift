@@ -56,8 +56,9 @@ extension ObjectStore {
         return out
     }
 
-    /// Notes packs that this process has written from bytes that it had hashed. A cache: failures are no failure.
-    package func noteWritten(_ packs: [PackID]) { try? verified.put(stamps(of: packs)) }
+    /// Notes packs that this process has written from bytes that it had hashed, with their stamps of when they were. A cache:
+    /// failures are no failure.
+    package func noteWritten(_ stamps: [(pack: PackID, stamp: FileStamp)]) { try? verified.put(stamps) }
 
     /// The stamps of those packs that can be looked at: to be taken before the bytes are read, so that whoever writes
     /// meanwhile leaves another.
@@ -68,7 +69,9 @@ extension ObjectStore {
     /// Notes packs that were checked, and forgets those that are damaged.
     package func noteVerified(_ stamps: [(pack: PackID, stamp: FileStamp)], except damaged: [PackID]) {
         let damaged = Set(damaged)
-        try? verified.put(stamps.filter { !damaged.contains($0.pack) })
+        // Who took the name of a pack meanwhile was perhaps not read.
+        let checked = stamps.filter { !damaged.contains($0.pack) }
+        try? verified.put(checked.filter { (try? stamp(of: $0.pack)) == $0.stamp })
         try? verified.remove(Array(damaged))
     }
 
@@ -80,6 +83,8 @@ extension ObjectStore {
         let pending = try unverified(packs)
         guard !pending.isEmpty else { return }
         let stamps = stamps(of: pending)
+        // What is open may be a file whose name another has taken.
+        for pack in pending { close(pack) }
         let findings = try PackChecker(store: self, bytes: bytes).check(pending, data: true, threads: threads)
         noteVerified(stamps, except: findings.map(\.pack))
         if let finding = findings.first {

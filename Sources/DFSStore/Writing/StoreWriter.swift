@@ -30,6 +30,7 @@ package final class StoreWriter: Sendable {
     private let finished = Mutex<[PackIndex]>([])
     /// What packs hold that an interrupted writer of this host has published.
     private let adopted = Mutex<Adopted>(Adopted())
+    private let stamps = Mutex<[(pack: PackID, stamp: FileStamp)]>([])
     private let hasAdopted = Atomic<Bool>(false)
     private let published = Mutex<(@Sendable (PackID) -> Void)?>(nil)
     private let refused = Mutex<(@Sendable (PackID) -> Void)?>(nil)
@@ -168,6 +169,8 @@ package final class StoreWriter: Sendable {
 
     func note(finished index: PackIndex) {
         finished.withLock { $0.append(index) }
+        let own = store.stamps(of: [index.id])
+        stamps.withLock { $0 += own }
         published.withLock { $0 }?(index.id)
     }
 
@@ -178,8 +181,8 @@ package final class StoreWriter: Sendable {
         package let pack: PackID
         /// The tables of all packs written, for the host's index once the ledger names them.
         package let tables: [PackIndex]
-        /// Those of them that this writer wrote; others were adopted.
-        package let written: [PackID]
+        /// The packs that this writer wrote, as they were then; others were adopted.
+        package let written: [(pack: PackID, stamp: FileStamp)]
         /// All packs that were written or relied on; those of the base are not among them.
         package let rests: Set<PackID>
     }
@@ -192,8 +195,7 @@ package final class StoreWriter: Sendable {
         var added = used
         let relied = adopted.withLock { adopted in adopted.used.sorted().map { adopted.packs[$0] } }
         try settle(relied)
-        let own = finished.withLock { $0 }
-        let content = own + relied
+        let content = finished.withLock { $0 } + relied
         for table in content { added.insert(table.id) }
         if let base { added.insert(base.pack) }
         let set = try putHere(PackSet(base: base?.packs, added: added).encode())
@@ -202,7 +204,8 @@ package final class StoreWriter: Sendable {
         finished.withLock { $0.append(last) }
         close()
         return Finished(
-            packs: set, pack: last.id, tables: content + [last], written: (own + [last]).map(\.id),
+            packs: set, pack: last.id, tables: content + [last],
+            written: stamps.withLock { $0 } + store.stamps(of: [last.id]),
             rests: used.union((content + [last]).map(\.id)))
     }
 
