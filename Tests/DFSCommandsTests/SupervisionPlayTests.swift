@@ -170,5 +170,23 @@ extension PlayWithMounts {
             try stage.done("umount", mount)
             try stage.expectNothingLeft()
         }
+
+        /// Given up while nobody uses it: the empty directory below is never seen, and the mount is back with the store.
+        @Test func anIdleMountThatIsGivenUpStaysInSight() throws {
+            let mount = stage.directory.sub("mnt"), away = stage.directory.sub("away")
+            try Files.makeDirectories(mount)
+            try stage.done("mount", "--no-resend", mount)
+            try #require(rename(stage.store, away) == 0)
+            try killServer()
+            Stage.eventually("the giving up") { try stage.json("mounts")["state"] == "broken" }
+            #expect(try stage.mounts() == [mount])
+            var capacity = statvfs()
+            #expect(statvfs(mount, &capacity) != 0)
+            try #require(rename(away, stage.store) == 0)
+            Stage.eventually("the mount") { try stage.text(mount + "/datasets/x/v1/deep/f1") == "content of 1\n" }
+            #expect(try stage.mounts() == [mount])
+            try stage.done("umount", mount)
+            try stage.expectNothingLeft()
+        }
     }
 }
