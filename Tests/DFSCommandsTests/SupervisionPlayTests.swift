@@ -188,5 +188,22 @@ extension PlayWithMounts {
             try stage.done("umount", mount)
             try stage.expectNothingLeft()
         }
+
+        /// A supervisor that cannot mount anew, as the place is not empty, is ended all the same.
+        @Test func unmountingEndsASupervisorBetweenMounts() throws {
+            let mount = stage.directory.sub("mnt")
+            try Files.makeDirectories(mount)
+            let below = try OwnedDescriptor.open(mount, O_RDONLY | O_DIRECTORY)
+            try stage.done("mount", "--no-resend", mount)
+            let supervisor = try process("supervisor")
+            _ = try OwnedDescriptor.open("obstacle", O_WRONLY | O_CREAT, at: below.raw)
+            try killServer()
+            Stage.eventually("the end of the mount") { try stage.mounts().isEmpty }
+            try #require(kill(supervisor, 0) == 0)
+            try stage.done("umount", mount)
+            try stage.expectNothingLeft()
+            #expect(try stage.done("mounts", "--json").isEmpty)
+            #expect(try stage.dfs("umount", mount).code == 11)
+        }
     }
 }
