@@ -125,6 +125,22 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        /// Its answers take long, but its server says that all is well; played by a `stat` that hangs.
+        @Test(.enabled(if: geteuid() == 0)) func whatIsSlowIsLeftAlone() throws {
+            try stage.mounted { mount in
+                try stage.directory.write("slow", "#!/bin/sh\nexec sleep 30\n", mode: 0o755)
+                let script = "mount --bind \(stage.directory.sub("slow")) /usr/bin/stat; exec \"$0\" mount \(mount)"
+                let before = try stage.json("mounts")
+                let end = try stage.start(
+                    "/usr/bin/unshare", ["-m", "sh", "-ec", script, SpawnedProgram.products + "/dfs"]
+                ).wait()
+                #expect(end.code != 0 && end.errorText.contains("is a mount already"), "\(end.errorText)")
+                let after = try stage.json("mounts")
+                #expect(after["pid"] == before["pid"] && after["supervisor"] == before["supervisor"], "\(after)")
+            }
+            try stage.expectNothingLeft()
+        }
+
         @Test func whatIsDeadIsRepaired() throws {
             let mount = stage.directory.sub("mnt")
             try Files.makeDirectories(mount)
