@@ -58,7 +58,7 @@ let package = Package(
         library("DFSVirtual", ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns"]),
 
         // Edges.
-        library("DFSFuse", ["DFSModel", "DFSSystem", "DFSVirtual", "CFuse3"]),
+        library("DFSFuse", ["DFSModel", "DFSSystem", "DFSVirtual", "CFuse3", "CLinux"]),
         library(
             "DFSSealedView",
             ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSHistory", "CLinux"]),

@@ -1,3 +1,4 @@
+import CLinux
 import DFSModel
 import DFSSystem
 import Glibc
@@ -43,9 +44,17 @@ package final class FuseConnection {
             let isKnown = (try? MountTable.mounts())?.last { $0.connection == number && $0.isOurs }.map(
                 MountTable.abort)
             // A server that cannot be killed still holds the descriptor.
-            if isKnown != true, geteuid() == 0, isMounted { umount2(mountpoint, Int32(MNT_FORCE) | 8) }
+            if isKnown != true, geteuid() == 0, isMounted { abortByForce() }
         }
         open = nil
+    }
+
+    /// Unmounting by force aborts. It must fail at unmounting: an idle mount would be out of sight.
+    private func abortByForce() {
+        // Opened like this, the file system is asked nothing.
+        let flags = clinux_O_PATH | O_DIRECTORY | O_NOFOLLOW
+        guard let user = try? OwnedDescriptor.open(mountpoint, flags) else { return }
+        withExtendedLifetime(user) { _ = umount2(mountpoint, Int32(MNT_FORCE) | 8) }
     }
 
     /// Takes the mount out of sight.

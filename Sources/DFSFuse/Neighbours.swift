@@ -20,7 +20,7 @@ final class Neighbours: Sendable {
     /// Nanoseconds after which it may be tried again to give what the kernel dropped.
     private static let patience: UInt64 = 60_000_000_000
     /// Directories that are remembered.
-    private static let capacity = 1024
+    static let capacity = 1024
 
     private struct Directory: Sendable {
         var asked = 0
@@ -37,6 +37,15 @@ final class Neighbours: Sendable {
     private struct State: Sendable {
         var directories = [UInt32: Directory]()
         var queue = [(directory: UInt32, from: UInt32)]()
+
+        /// Every other directory, but none that waits: at most half of them do, so that this need not be done again soon.
+        mutating func forgetSome() {
+            var isKept = false
+            directories = directories.filter { _, directory in
+                if !directory.isQueued { isKept.toggle() }
+                return directory.isQueued || isKept
+            }
+        }
     }
 
     private let tree: VirtualTree
@@ -56,7 +65,7 @@ final class Neighbours: Sendable {
         guard let place = try? tree.neighbourhood(of: id, limit: Self.largest) else { return }
         let isDue = state.withLock { state in
             if state.directories.count >= Self.capacity, state.directories[place.directory] == nil {
-                state.directories = state.directories.filter { $0.value.isQueued }
+                state.forgetSome()
             }
             var directory = state.directories[place.directory] ?? Directory()
             defer { state.directories[place.directory] = directory }
@@ -73,15 +82,22 @@ final class Neighbours: Sendable {
             directory.asked += 1
             guard directory.asked >= Self.threshold, !directory.isQueued, directory.rounds <= 3 else { return false }
             directory.asked = 0
-            directory.isQueued = true
             return true
         }
-        guard isDue else { return }
-        // A tree that does not fit would push out itself.
-        guard place.treeSize <= memory() / 2 else { return }
-        state.withLock { $0.queue.append((place.directory, place.ordinal)) }
+        // A tree that does not fit would push out itself; later it may fit.
+        guard isDue, place.treeSize <= memory() / 2 else { return }
+        state.withLock { state in
+            guard state.queue.count < Self.capacity / 2, state.directories[place.directory]?.isQueued == false else {
+                return
+            }
+            state.directories[place.directory]?.isQueued = true
+            state.queue.append((place.directory, place.ordinal))
+        }
         wake.open()
     }
+
+    /// How many directories are remembered, and how many of them wait.
+    var counts: (remembered: Int, queued: Int) { state.withLock { ($0.directories.count, $0.queue.count) } }
 
     // MARK: The thread
 

@@ -125,6 +125,22 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        /// Its answers take long, but its server says that all is well; played by a `stat` that hangs.
+        @Test(.enabled(if: geteuid() == 0)) func whatIsSlowIsLeftAlone() throws {
+            try stage.mounted { mount in
+                try stage.directory.write("slow", "#!/bin/sh\nexec sleep 30\n", mode: 0o755)
+                let script = "mount --bind \(stage.directory.sub("slow")) /usr/bin/stat; exec \"$0\" mount \(mount)"
+                let before = try stage.json("mounts")
+                let end = try stage.start(
+                    "/usr/bin/unshare", ["-m", "sh", "-ec", script, SpawnedProgram.products + "/dfs"]
+                ).wait()
+                #expect(end.code != 0 && end.errorText.contains("is a mount already"), "\(end.errorText)")
+                let after = try stage.json("mounts")
+                #expect(after["pid"] == before["pid"] && after["supervisor"] == before["supervisor"], "\(after)")
+            }
+            try stage.expectNothingLeft()
+        }
+
         @Test func whatIsDeadIsRepaired() throws {
             let mount = stage.directory.sub("mnt")
             try Files.makeDirectories(mount)
@@ -169,6 +185,41 @@ extension PlayWithMounts {
             #expect(try stage.json("mounts")["restarts"]?.integer ?? 0 > 0)
             try stage.done("umount", mount)
             try stage.expectNothingLeft()
+        }
+
+        /// Given up while nobody uses it: the empty directory below is never seen, and the mount is back with the store.
+        @Test func anIdleMountThatIsGivenUpStaysInSight() throws {
+            let mount = stage.directory.sub("mnt"), away = stage.directory.sub("away")
+            try Files.makeDirectories(mount)
+            try stage.done("mount", "--no-resend", mount)
+            try #require(rename(stage.store, away) == 0)
+            try killServer()
+            Stage.eventually("the giving up") { try stage.json("mounts")["state"] == "broken" }
+            #expect(try stage.mounts() == [mount])
+            var capacity = statvfs()
+            #expect(statvfs(mount, &capacity) != 0)
+            try #require(rename(away, stage.store) == 0)
+            Stage.eventually("the mount") { try stage.text(mount + "/datasets/x/v1/deep/f1") == "content of 1\n" }
+            #expect(try stage.mounts() == [mount])
+            try stage.done("umount", mount)
+            try stage.expectNothingLeft()
+        }
+
+        /// A supervisor that cannot mount anew, as the place is not empty, is ended all the same.
+        @Test func unmountingEndsASupervisorBetweenMounts() throws {
+            let mount = stage.directory.sub("mnt")
+            try Files.makeDirectories(mount)
+            let below = try OwnedDescriptor.open(mount, O_RDONLY | O_DIRECTORY)
+            try stage.done("mount", "--no-resend", mount)
+            let supervisor = try process("supervisor")
+            _ = try OwnedDescriptor.open("obstacle", O_WRONLY | O_CREAT, at: below.raw)
+            try killServer()
+            Stage.eventually("the end of the mount") { try stage.mounts().isEmpty }
+            try #require(kill(supervisor, 0) == 0)
+            try stage.done("umount", mount)
+            try stage.expectNothingLeft()
+            #expect(try stage.done("mounts", "--json").isEmpty)
+            #expect(try stage.dfs("umount", mount).code == 11)
         }
     }
 }

@@ -8,7 +8,7 @@ struct MountClearing {
     enum Outcome: Equatable {
         /// Nothing of ours stands there, or nothing does any more.
         case clear
-        /// It answers, and did before.
+        /// It answers, and did before; or it is slow and in its supervisor's good hands.
         case serving
         /// It answers again.
         case recovered
@@ -31,6 +31,12 @@ struct MountClearing {
                 if let mount = try MountTable.mount(at: mountpoint), try answers(mount, within: 300) {
                     return .recovered
                 }
+            }
+            // Slow, but not stuck: readers would lose what they have open.
+            if let now = registry.supervision(of: mountpoint), now.isAlive, now.state == .serving,
+                now.looks != supervision.looks, now.restarts == supervision.restarts
+            {
+                return .serving
             }
         } else if try !isStuck(mount) {
             return .serving

@@ -15,13 +15,15 @@ extension MountRegistry {
         var restarts = 0
         var reason: String?
         var restarted: Timestamp?
+        /// How often it was made to look and its server answered.
+        var looks = 0
 
         var json: JSONValue {
             [
                 "supervisor": supervisor.json, "server": server.map { .integer(Int64($0)) } ?? .null,
                 "state": .string(state.rawValue), "restarts": .integer(Int64(restarts)),
                 "reason": reason.map { .string($0) } ?? .null,
-                "restarted": restarted.map { .string($0.description) } ?? .null,
+                "restarted": restarted.map { .string($0.description) } ?? .null, "looks": .integer(Int64(looks)),
             ]
         }
 
@@ -35,6 +37,7 @@ extension MountRegistry {
             self.state = state
             server = json["server"]?.integer.flatMap { Int32(exactly: $0) }
             restarts = Int(json["restarts"]?.integer ?? 0)
+            looks = Int(json["looks"]?.integer ?? 0)
             reason = json["reason"]?.string
             restarted = json["restarted"]?.string.flatMap { Timestamp(stored: $0) }
         }

@@ -86,7 +86,7 @@ final class MountSupervisor {
             wait()
             handleSignals()
             reap()
-            server?.listen()
+            listen()
             step()
         }
         finish()
@@ -135,6 +135,12 @@ final class MountSupervisor {
                 if status == 0 { mountAnew() } else { phase = .broken(until: SupervisedServer.now() + 2000) }
             }
         }
+    }
+
+    private func listen() {
+        guard server?.listen() == true, server?.complaint == nil else { return }
+        supervision.looks += 1
+        note()
     }
 
     private func step() {

@@ -50,17 +50,24 @@ struct SupervisedServer {
 
     /// Somebody waits for this mount.
     mutating func hurry() {
+        // What it said before is no answer to this.
+        listen()
         isHurried = true
         ask()
     }
 
-    mutating func listen() {
+    /// Whether it has answered for somebody who waits.
+    @discardableResult
+    mutating func listen() -> Bool {
+        var hasAnswered = false
         while let answer = Heartbeat.next(line) {
             heartbeat = answer
             askedAt = nil
+            if isHurried { hasAnswered = true }
             isHurried = false
             if servesSince == nil { servesSince = Self.now() }
         }
+        return hasAnswered
     }
 
     mutating func noteStopped(_ isStopped: Bool) { stoppedAt = isStopped ? stoppedAt ?? Self.now() : nil }

@@ -21,6 +21,7 @@ struct Umount: DFSCommand {
         let mine = registry.all().map(\.mountpoint)
         let mountpoint = path == nil && mine.count == 1 ? mine[0] : try context.mountpoint(path)
         guard let mount = try MountTable.mount(at: mountpoint) else {
+            if try endUnmounted(mountpoint, registry) { return .done }
             registry.remove(mountpoint)
             throw DFSError(.noReference, "nothing is mounted on \(mountpoint)", hint: "dfs mounts")
         }
@@ -41,10 +42,21 @@ struct Umount: DFSCommand {
         }
         // One that is about to mount anew would not see that it is not wanted.
         if let supervisor, !lazy, try supervisor.liveness() == .alive { kill(supervisor.pid, SIGTERM) }
-        try waitForEnd(of: server, mountpoint)
-        try waitForEnd(of: supervisor, mountpoint)
+        if !lazy {
+            try waitForEnd(of: server, mountpoint)
+            try waitForEnd(of: supervisor, mountpoint)
+        }
         registry.remove(mountpoint)
         return .done
+    }
+
+    /// Ends a supervisor that has no mount just now: it would mount again. `false` when there is none.
+    private func endUnmounted(_ mountpoint: String, _ registry: MountRegistry) throws(DFSError) -> Bool {
+        guard let supervision = registry.supervision(of: mountpoint), supervision.isAlive else { return false }
+        kill(supervision.supervisor.pid, SIGTERM)
+        try waitForEnd(of: supervision.supervisor, mountpoint)
+        registry.remove(mountpoint)
+        return true
     }
 
     /// Takes a view away, and its file system with it when nobody else uses that.
@@ -66,7 +78,7 @@ struct Umount: DFSCommand {
     }
 
     private func waitForEnd(of server: ProcessIdentity?, _ mountpoint: String) throws(DFSError) {
-        guard let server, !lazy else { return }
+        guard let server else { return }
         for _ in 0..<500 {
             if try server.liveness() == .dead { return }
             usleep(10_000)
