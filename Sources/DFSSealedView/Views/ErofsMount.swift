@@ -37,17 +37,29 @@ enum ErofsMount {
         // There are no ACLs in it: nobody needs to look for them at each open.
         try configure(0, "noacl", nil)
         if options.directIO { try configure(0, "directio", nil) }
-        // The kernel opens them all at the end, by these names: they must be open until then.
-        try allowDescriptors(count)
+        // The kernel opens them all at the end, by these names: descriptors must be open until then. Where there can be no more
+        // of them, the rest goes by its path, and is compared with what it was afterwards.
+        let allowed = allowDescriptors(count)
         var files = [OwnedDescriptor]()
+        var named = [(path: String, stamp: FileStamp)]()
         defer { withExtendedLifetime(files) {} }
         for i in 0..<count {
             let file = try device(i)
-            files.append(file)
-            try configure(1, "device", "/proc/self/fd/\(file.raw)")
+            if files.count < allowed {
+                files.append(file)
+                try configure(1, "device", "/proc/self/fd/\(file.raw)")
+            } else {
+                let path = try Self.path(of: file)
+                named.append((path, try FileStamp.of(file)))
+                try configure(1, "device", path)
+            }
         }
         try configure(0, "ro", nil)
         try configure(6, nil, nil)
+        for (path, stamp) in named where try FileStamp.of(path: path) != stamp {
+            throw DFSError(
+                .corrupt, "\(path) has changed while it was about to be mapped", hint: "dfs verify --data")
+        }
         do {
             try System.call(what, fault: "mount") { clinux_fsmount_at(context.raw, mountpoint) }
         } catch { throw explained(error, path, log(of: context)) }
@@ -73,16 +85,34 @@ enum ErofsMount {
         try? Files.write(Array("\(readAhead)".utf8), to: file.raw, what: path)
     }
 
-    /// Lets this process have so many more files open. Root may raise its own limit.
-    private static func allowDescriptors(_ count: Int) throws(DFSError) {
+    /// Lets this process have so many more files open, or as many as it may; returns how many.
+    private static func allowDescriptors(_ count: Int) -> Int {
         var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        let needed = rlim_t(count + 256)
-        guard limit.rlim_cur < needed else { return }
-        limit = rlimit(rlim_cur: needed, rlim_max: max(limit.rlim_max, needed))
-        try System.call("cannot have \(needed) files open") {
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        getrlimit(resource, &limit)
+        let needed = rlim_t(count + reserve)
+        if limit.rlim_cur < needed {
+            // Only the privileged may have more than the hard limit.
+            for hard in [max(limit.rlim_max, needed), limit.rlim_max] {
+                var wanted = rlimit(rlim_cur: min(needed, hard), rlim_max: hard)
+                if setrlimit(resource, &wanted) == 0 { break }
+            }
+            getrlimit(resource, &limit)
         }
+        return min(count, max(0, Int(clamping: limit.rlim_cur) - reserve))
+    }
+
+    /// Descriptors for all else.
+    private static let reserve = 256
+
+    /// The name of an open file.
+    private static func path(of file: OwnedDescriptor) throws(DFSError) -> String {
+        guard let path = Files.linkTarget("/proc/self/fd/\(file.raw)"), path.utf8.count < 250 else {
+            throw DFSError(
+                .cannotServe, "a file behind a sealed view has too long a path",
+                cause: "there are more of them than this process may have open", hint: "ulimit -n 70000", errno: EMFILE)
+        }
+        return path
     }
 
     /// What the kernel has to say of a mount that it refused.
