@@ -151,6 +151,21 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        /// The kernel opens the files behind an image all at once.
+        @Test func moreFilesThanMayBeOpen() throws {
+            var random = SeededGenerator(seed: 22)
+            try stage.shell("rm -rf store")
+            try stage.done("init", "--single-file", "8K", stage.store)
+            for i in 0..<60 { try stage.directory.write("data/\(i)", random.bytes(12_288)) }
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            let path = try mountpoint("sealed")
+            // 256 are kept for other uses.
+            try stage.shell("ulimit -n 290; \(stage.programs)/dfs mount --seal x \(path)")
+            #expect(try isSameAsSource(path))
+            try stage.done("umount", path)
+            try stage.expectNothingLeft()
+        }
+
         // MARK: Ends
 
         @Test func aPlainUnmountIsNoticed() throws {

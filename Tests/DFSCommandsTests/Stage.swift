@@ -37,7 +37,7 @@ final class Stage: Sendable {
     let directory: TemporaryDirectory
     /// Executes all programs: how another user is played.
     private let prefix: [String]
-    private let programs: String
+    let programs: String
 
     /// `programs` is where `dfs` and `dfs-run` are, `prefix` a command that executes what follows it, as `owner`.
     init(programs: String = SpawnedProgram.products, prefix: [String] = [], owner: uid_t? = nil) throws {
