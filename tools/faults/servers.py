@@ -141,7 +141,7 @@ def look(readers, sleeping):
     for reader in readers:
         try:
             state = pathlib.Path(f"/proc/self/task/{reader.native_id}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             state = "X"
         since = sleeping.setdefault(reader, now)
         if state != "D":
