@@ -166,6 +166,16 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        /// Not a reason to serve the data another way.
+        @Test(arguments: ["DFS_VIEW_LINGER": "-3", "DFS_CACHE_LIMIT": "much"])
+        func settingsThatMeanNothing(_ name: String, _ value: String) throws {
+            try prepare()
+            let result = try stage.start("dfs-run", ["--data", "x", "--", "true"], variables: [name: value]).wait()
+            #expect(result.code == 125 || result.code == 64, "\(result.code)")
+            #expect(result.errorText.contains("error: \(name)=\(value)"), "\(result.errorText)")
+            #expect(try stage.dfs("runs").outputText.isEmpty)
+        }
+
         // MARK: Ends
 
         @Test func aPlainUnmountIsNoticed() throws {

@@ -53,6 +53,8 @@ struct RunCommand: DFSCommand {
         }
         let words = try words()
         if let tag { try Tag.check(tag) }
+        // What is set wrongly is said before anything is recorded, and is no reason to serve data another way.
+        (_, _) = (try context.viewLinger(), try context.cacheLimit())
         let repository = try context.repository(creating: true)
         let signer = try context.signer()
         let project = try context.project()
