@@ -17,7 +17,7 @@ CLOCK = rf'\[{{"host":{TIME},"store":{TIME},"synchronised":"(yes|no|unknown)"}},
 RECORDS = {"dataset.committed": "commit", "code.captured": "code", "run.started": "run"}  # of the end of a run: result
 ALL = "--all-runs", "--all"
 NAMES = {"run.": "run", "code.captured": "project snapshot", "dataset.committed": "dataset version content"}
-KINDS = "store.created|key.(added|approved|revoked)|tag.(set|removed)|run.(finished|interrupted)|" + "|".join(
+KINDS = "store.created|key.(added|approved|revoked)|tag.(set|removed)|run.(finished|interrupted|annotated)|" + "|".join(
     [*RECORDS, "dataset.removed", "gc.(condemned|performed)"])
 problems, keys, revoked, events, homes, objects = [], {}, set(), {}, {}, set()  # homes: of each pack set, its pack
 condemned, newest, deleted = {}, 0, set()  # of a condemned pack, the entry and what stands in for it
@@ -133,10 +133,10 @@ def check_event(at):  # everything stored that an event names
     event = events[at]
     with part(f"entry {at[0]} ({event['kind']})"):
         among = standing([home := binary(event["pack"]).hex(), *sorted(pack_set(event["packs"]))])
-        parse(fetch(binary(event["record"]), standing([home])), f"dfs.{RECORDS.get(event['kind'], 'result')}/1")
+        parse(fetch(binary(event["record"]), standing([home])), f"dfs.{event.get('name') or RECORDS.get(event['kind'], 'result')}/1")
         for content in [fetch(it, [home]) for it in (index(home) if home in among else ()) if it]:
             need(content[:4] in (b"DFST", b"DFSR") or parse(content, json.loads(content)["format"]), "")
-        for it in [event[name] for name in ("outputs", "work", "logs") if name in event] or [event] * ("tree" in event):
+        for it in [event[name] for name in ("outputs", "work", "logs", "evidence") if name in event] or [event] * ("tree" in event):
             need(tree(binary(it["tree"]), among, "") == (binary(it["content"]), it["files"], it["bytes"]), "wrong tree")
 def check_run(run):
     start, = [event for event in events.values() if event.get("run") == run and event["kind"] == "run.started"]

@@ -7,7 +7,7 @@ extension DFSError {
         switch code {
         case .noReference: ENOENT
         case .corrupt, .newerFormat, .noStore, .cannotServe, .launcher, .cannotExecute, .commandNotFound: EIO
-        case .refused: EPERM
+        case .refused, .drift: EPERM
         case .usage: EINVAL
         case .interrupted: EINTR
         case .operational: Self.passed.contains(errno ?? EIO) ? errno ?? EIO : EIO

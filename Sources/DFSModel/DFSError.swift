@@ -17,6 +17,8 @@ package struct DFSError: Error, Sendable {
         case newerFormat
         /// Refused by a rule that protects the user (shrinking commit, tag exists, special files).
         case refused
+        /// This host differs more from a run's than was asked for.
+        case drift
         /// No way to serve a view on this host.
         case cannotServe
         /// A job could not be launched.

@@ -176,7 +176,9 @@ package struct RunDetails: Sendable {
     /// The code snapshot.
     package var code: TreeEntry?
     /// Trees of a sealed run.
-    package var outputs, work, logs: TreeEntry?
+    package var outputs, work, logs, evidence: TreeEntry?
+    /// The frozen environment, once there is one.
+    package var environment: TreeEntry?
     /// The metrics file of a sealed run.
     package var metrics: TreeEntry?
     /// Where a run that is not sealed writes; unused once `summary.isLive` is false.
@@ -184,7 +186,8 @@ package struct RunDetails: Sendable {
 
     package init(
         summary: RunSummary, data: [RunData] = [], code: TreeEntry? = nil, outputs: TreeEntry? = nil,
-        work: TreeEntry? = nil, logs: TreeEntry? = nil, metrics: TreeEntry? = nil, live: LivePaths? = nil
+        work: TreeEntry? = nil, logs: TreeEntry? = nil, evidence: TreeEntry? = nil, environment: TreeEntry? = nil,
+        metrics: TreeEntry? = nil, live: LivePaths? = nil
     ) {
         self.summary = summary
         self.data = data
@@ -192,6 +195,8 @@ package struct RunDetails: Sendable {
         self.outputs = outputs
         self.work = work
         self.logs = logs
+        self.evidence = evidence
+        self.environment = environment
         self.metrics = metrics
         self.live = live
     }
@@ -217,18 +222,20 @@ package struct RunData: Sendable {
 /// They stay until the source has said for two seconds that the run is sealed: what is looked up in between must
 /// not vanish. Logs and metrics only grow.
 package struct LivePaths: Hashable, Sendable {
-    package var outputs, work, logs: String?
+    package var outputs, work, logs, evidence: String?
     package var metrics: String?
     /// The directory below which no link is followed; `nil`: the last directory of each path.
     package var below: String?
 
     package init(
-        below: String? = nil, outputs: String? = nil, work: String? = nil, logs: String? = nil, metrics: String? = nil
+        below: String? = nil, outputs: String? = nil, work: String? = nil, logs: String? = nil,
+        evidence: String? = nil, metrics: String? = nil
     ) {
         self.below = below
         self.outputs = outputs
         self.work = work
         self.logs = logs
+        self.evidence = evidence
         self.metrics = metrics
     }
 }

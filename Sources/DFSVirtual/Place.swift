@@ -52,5 +52,5 @@ enum Place: Hashable, Sendable {
 
 /// The trees of a run.
 enum RunTree: String, Hashable, Sendable, CaseIterable {
-    case code, outputs, work, logs
+    case code, outputs, work, logs, evidence, env
 }

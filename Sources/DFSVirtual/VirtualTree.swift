@@ -273,6 +273,11 @@ package final class VirtualTree: Sendable {
         case .outputs: (live, sealed) = (run.live?.outputs, run.outputs)
         case .work: (live, sealed) = (run.live?.work, run.work)
         case .logs: (live, sealed) = (run.live?.logs, run.logs)
+        case .evidence: (live, sealed) = (run.live?.evidence, run.evidence)
+        case .env:
+            // It comes when it is frozen, which may be before or after the run's end, and stays.
+            return run.environment.map { .stored(StoredDirectory(entry: $0, lifetime: .immutable)) }
+                ?? .empty(run.summary.started, .brief)
         }
         if run.summary.isLive, tree != .code {
             return live.map { .live(LiveLocation($0, below: run.live?.below)) } ?? .empty(run.summary.started, .none)

@@ -34,7 +34,10 @@ struct RunTests {
 
         #expect(
             try walker.list(base)
-                == ["code", "data", "logs", "metrics.jsonl", "outputs", "record.json", "status", "work"])
+                == [
+                    "code", "data", "env", "evidence", "logs", "metrics.jsonl", "outputs", "record.json", "status",
+                    "work",
+                ])
         #expect(try walker.text(base + "/status") == "running\n")
         #expect(try walker.text(base + "/data/faces/x") == "data")
         #expect(try walker.text(base + "/code/x") == "data")

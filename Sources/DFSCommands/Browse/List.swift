@@ -24,7 +24,8 @@ struct List: DFSCommand {
             try snapshots(resolver.state, context)
         } else if let run = try context.run(named: reference, resolver) {
             try parts(
-                of: run, ["code", "outputs", "work", "logs"] + run.data.map { "data/" + $0.key }, resolver, context)
+                of: run, ["code", "outputs", "work", "logs", "evidence", "env"] + run.data.map { "data/" + $0.key },
+                resolver, context)
         } else if let run = try context.run(dataOf: reference, resolver) {
             try parts(of: run, run.data.map { "data/" + $0.key }, resolver, context)
         } else {

@@ -29,7 +29,7 @@ struct RunReport: Report {
     }
 
     private var trees: [(String, TreeReference?)] {
-        [("outputs", run.end?.outputs), ("work", run.end?.work), ("logs", run.end?.logs)]
+        (run.end?.trees ?? []).map { ($0.name, $0.tree) } + [("env", run.environment)]
     }
 
     func print(to output: Output) throws(DFSError) {

@@ -34,6 +34,24 @@ struct RunCommand: DFSCommand {
     @Option(help: "A note for the run.")
     var note: String?
 
+    @Option(help: ArgumentHelp("Another directory whose code is captured, repeatable.", valueName: "path"))
+    var code: [String] = []
+
+    @Option(help: ArgumentHelp("Compare this host with the one of a run.", valueName: "run"))
+    var like: String?
+
+    @Option(help: ArgumentHelp("Refuse a host that differs more: identical, same-numerics, …", valueName: "class"))
+    var require: String?
+
+    @Option(help: ArgumentHelp("Data that this run must not read, repeatable.", valueName: "ref"))
+    var deny: [String] = []
+
+    @Flag(help: "Do not keep the interpreter and its packages.")
+    var noFreezeEnv = false
+
+    @Flag(help: "Do not record which files the run opens.")
+    var noAccess = false
+
     @Flag(help: "Leave {data}, {outputs} and {run} in the command as they are.")
     var noExpand = false
 
@@ -51,34 +69,29 @@ struct RunCommand: DFSCommand {
             try context.output.line(Root.helpMessage(for: RunCommand.self))
             return .done
         }
-        let words = try words()
-        if let tag { try Tag.check(tag) }
-        // What is set wrongly is said before anything is recorded, and is no reason to serve data another way.
-        (_, _) = (try context.viewLinger(), try context.cacheLimit())
+        let request = try request(context)
         let repository = try context.repository(creating: true)
-        let signer = try context.signer()
-        let project = try context.project()
         try context.warnOfProject()
-        let run = RunID(.make())
-        let live = LiveRun(storeRoot: repository.root, run: run)
-        // The server starts while code and host are looked at.
-        let view = try ViewServer.start(run: run, repository: repository, context: context)
-        do throws(DFSError) {
-            let planner = RunPlanner(
-                context: context, repository: repository, project: project, command: words, options: self, run: run)
-            let session = try repository.storingAgain("run \(run)") { _ throws(DFSError) -> RunSession? in
-                let session = RunSession(
-                    context: context, repository: repository, signer: signer, live: live, plan: try planner.plan(),
-                    view: view)
-                return try session.begin() ? session : nil
-            }
-            let code = try session.run()
-            view.stop()
-            return code
-        } catch {
-            view.stop()
-            throw error
+        return try RunLauncher(context: context, repository: repository).launch(request).code
+    }
+
+    private func request(_ context: CommandContext) throws(DFSError) -> LaunchRequest {
+        var request = LaunchRequest(command: try words(), environment: context.environment)
+        request.data = data.isEmpty ? try context.project()?.run.data ?? [] : data
+        request.code = .directories(code)
+        (request.inPlace, request.strict, request.expands) = (inPlace, strict, !noExpand)
+        (request.seed, request.tag, request.note, request.serve) = (seed, tag, note, serve)
+        (request.like, request.require, request.deny) = (like, require, deny)
+        (request.freezesEnvironment, request.recordsAccess) = (!noFreezeEnv, !noAccess)
+        let unbuilt = [
+            ("--code", !code.isEmpty), ("--like", like != nil), ("--require", require != nil),
+            ("--deny", !deny.isEmpty),
+            ("--no-freeze-env", noFreezeEnv), ("--no-access", noAccess),
+        ]
+        if let option = unbuilt.first(where: \.1) {
+            throw DFSError(.usage, "\(option.0) is not built yet", hint: "dfs-run --help")
         }
+        return request
     }
 
     /// The command. The passthrough begins at the first word that is no option, and so at an option that does not exist.
@@ -91,19 +104,15 @@ struct RunCommand: DFSCommand {
         return words
     }
 
-    private static let notBuilt = ["--code", "--like", "--require", "--deny", "--no-freeze-env", "--no-access"]
-    private static let built = [
-        "--data", "--in-place", "--strict", "--seed", "--tag", "--note", "--no-expand", "--serve", "--store", "--json",
-        "--quiet",
-        "--progress", "--color", "--jobs", "--help",
+    private static let options = [
+        "--data", "--in-place", "--strict", "--seed", "--tag", "--note", "--no-expand", "--serve", "--code",
+        "--like", "--require", "--deny", "--no-freeze-env", "--no-access", "--store", "--json", "--quiet", "--progress",
+        "--color", "--jobs", "--help",
     ]
 
     private static func unknown(_ option: String) -> DFSError {
         let name = String(option.prefix { $0 != "=" })
-        if notBuilt.contains(name) {
-            return DFSError(.usage, "\(name) is not built yet", hint: "dfs-run --help")
-        }
-        let near = Suggestion.nearest(to: name, among: built).map { "did you mean \($0)?" }
+        let near = Suggestion.nearest(to: name, among: options).map { "did you mean \($0)?" }
         return DFSError(
             .usage, "there is no option \(name)", cause: near ?? "options stand before the command, its own after it",
             hint: "dfs-run --help")

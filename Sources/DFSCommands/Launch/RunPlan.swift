@@ -12,21 +12,23 @@ struct RunPlan: Sendable {
     let began: LedgerState
     let inputs: [DataInput]
     let survey: CodeSurvey
+    /// What is known of version control.
+    let git: JSONValue
     let project: String
     /// Captured, though not yet in the ledger when `isNewSnapshot`.
     let code: TreeReference
     let snapshot: String
     let isNewSnapshot: Bool
     let codeNotes: CaptureNotes
-    let codeCache: StatCache
+    /// `nil` of a recorded snapshot, of which nothing was captured.
+    let codeCache: StatCache?
     let codeUpdates: [StatCache.Update]
     let codeWriter: StoreWriter
     let previousSnapshot: SnapshotRecord?
     let host: HostRecord
     let capabilities: Capabilities
     let seed: UInt32
-    let command: [String]
-    let options: RunCommand
+    let request: LaunchRequest
     let maximumFileSize: UInt64
 
     var name: String { RunName.of(run) }

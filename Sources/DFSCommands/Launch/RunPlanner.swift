@@ -14,47 +14,73 @@ struct RunPlanner {
     let context: CommandContext
     let repository: Repository
     let project: ProjectFile?
-    let command: [String]
-    let options: RunCommand
+    let request: LaunchRequest
     let run: RunID
 
     private static let maximumWorkFile: UInt64 = 4 << 30
 
     func plan() throws(DFSError) -> RunPlan {
         let resolver = try context.resolver(repository)
-        let specs = options.data.isEmpty ? project?.run.data ?? [] : options.data
-        let inputs = try DataInput.resolve(specs, resolver) { path throws(DFSError) in try context.absolute(path) }
+        let inputs = try DataInput.resolve(request.data, resolver) { path throws(DFSError) in
+            try request.environment.absolute(path)
+        }
         for resolution in inputs.compactMap(\.resolution) { context.output.say(resolution) }
-        if !options.noExpand { try Placeholders.check(command, keys: inputs.map(\.key)) }
+        if request.expands { try Placeholders.check(request.command, keys: inputs.map(\.key)) }
         let hostRecord = BackgroundHost(try hostRequest())
-        let survey = try survey()
-        let name = projectName(survey.root)
-        let previous = resolver.state.projects[name]?.latest
-        let writer = StoreWriter(store: repository.objects)
-        let cache = try repository.statCache(scope: "code/" + name, latest: previous?.record, in: resolver.state)
-        let capture = try capture(survey, name, inputs, previous, cache, writer)
-        let id = String(capture.summary.content.digest.hex.prefix(16))
-        let known = resolver.state.projects[name]?.snapshot(id)
+        let code = try code(inputs, resolver.state)
         return RunPlan(
-            run: run, began: resolver.state, inputs: inputs, survey: survey, project: name,
-            code: known?.tree ?? capture.summary,
-            snapshot: id, isNewSnapshot: known == nil, codeNotes: capture.notes, codeCache: cache,
-            codeUpdates: capture.updates,
-            codeWriter: writer, previousSnapshot: previous, host: hostRecord.wait(),
+            run: run, began: resolver.state, inputs: inputs, survey: code.survey, git: code.git, project: code.project,
+            code: code.tree, snapshot: code.snapshot, isNewSnapshot: code.isNew, codeNotes: code.notes,
+            codeCache: code.cache, codeUpdates: code.updates, codeWriter: code.writer, previousSnapshot: code.previous,
+            host: hostRecord.wait(),
             capabilities: Capabilities.probe(
                 scratch: repository.root + "/tmp", path: context.environment["PATH"] ?? "/usr/bin:/bin"),
-            seed: options.seed ?? UInt32.random(in: 0...UInt32.max), command: command, options: options,
+            seed: request.seed ?? UInt32.random(in: 0...UInt32.max), request: request,
             maximumFileSize: project?.run.maximumFile?.value ?? Self.maximumWorkFile)
     }
 
     // MARK: Code
+
+    private struct PlannedCode {
+        let survey: CodeSurvey
+        let git: JSONValue
+        let project: String
+        let tree: TreeReference
+        let snapshot: String
+        let isNew: Bool
+        var notes = CaptureNotes()
+        var cache: StatCache?
+        var updates = [StatCache.Update]()
+        let writer: StoreWriter
+        let previous: SnapshotRecord?
+    }
+
+    private func code(_ inputs: [DataInput], _ state: LedgerState) throws(DFSError) -> PlannedCode {
+        let writer = StoreWriter(store: repository.objects)
+        if case .snapshot(let code) = request.code {
+            return PlannedCode(
+                survey: code.survey, git: code.git, project: code.project, tree: code.snapshot.tree,
+                snapshot: code.snapshot.id, isNew: false, writer: writer, previous: nil)
+        }
+        let survey = try survey()
+        let name = projectName(survey.root)
+        let previous = state.projects[name]?.latest
+        let cache = try repository.statCache(scope: "code/" + name, latest: previous?.record, in: state)
+        let capture = try capture(survey, name, inputs, previous, cache, writer)
+        let id = String(capture.summary.content.digest.hex.prefix(16))
+        let known = state.projects[name]?.snapshot(id)
+        return PlannedCode(
+            survey: survey, git: survey.facts.json, project: name, tree: known?.tree ?? capture.summary, snapshot: id,
+            isNew: known == nil, notes: capture.notes, cache: cache, updates: capture.updates, writer: writer,
+            previous: previous)
+    }
 
     private func survey() throws(DFSError) -> CodeSurvey {
         let places = try OwnPlaces(context, repository)
         var options = CodeSurvey.Options(environment: context.environment.variables)
         if let limit = project?.run.maximumFile?.value { options.maximumFileSize = limit }
         options.withheld = places.reasons
-        let start = try context.environment.workingDirectory
+        let start = try request.environment.workingDirectory
         func look(_ root: String) throws(DFSError) -> CodeSurvey {
             // Before the walk: it would go through all of the machine.
             let top = CodeSurvey.workTree(of: root)
@@ -104,8 +130,8 @@ struct RunPlanner {
 
     private func hostRequest() throws(DFSError) -> HostRequest {
         HostRequest(
-            arguments: command, environment: context.environment.variables,
-            workingDirectory: try context.environment.workingDirectory, home: context.environment.home,
+            arguments: request.command, environment: request.environment.variables,
+            workingDirectory: try request.environment.workingDirectory, home: context.environment.home,
             cacheDirectory: (try? context.directories.cache()).map { $0 + "/host" },
             gpuHelper: [ServerProcess.executable, "__nvml"], hash: { Digest.of($0) })
     }

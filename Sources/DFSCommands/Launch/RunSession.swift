@@ -16,6 +16,7 @@ final class RunSession {
     private let plan: RunPlan
     private let server: ViewServer
     private var serving = DataServing()
+    private let witnesses: [any RunWitness]
 
     init(
         context: CommandContext, repository: Repository, signer: any Signer, live: LiveRun, plan: RunPlan,
@@ -27,6 +28,7 @@ final class RunSession {
         self.live = live
         self.plan = plan
         server = view
+        witnesses = RunWitnesses.all(plan, live, context)
     }
 
     /// Makes the run's folder and records its start. `false` when packs on which the plan relies were condemned meanwhile:
@@ -51,6 +53,7 @@ final class RunSession {
         defer { serving.end(linger: (try? context.viewLinger()) ?? 0) }
         let view = try prepareView(state)
         let (ending, result) = try start(view, state)
+        for witness in witnesses { witness.ended() }
         return try seal(view, ending, result)
     }
 
@@ -80,7 +83,7 @@ final class RunSession {
             RecordReference(record: address, packs: finished.packs, pack: finished.pack)
         }
         let plan = plan
-        let before = [plan.codeCache.rows, plan.previousSnapshot.map { EventPacks($0.record) }].compactMap { $0 }
+        let before = [plan.codeCache?.rows, plan.previousSnapshot.map { EventPacks($0.record) }].compactMap { $0 }
         let reliance = Reliance(finished, events: plan.isNewSnapshot ? before : [], began: plan.began)
         let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
             var events = [LedgerEvent]()
@@ -96,7 +99,7 @@ final class RunSession {
                     .init(
                         run: plan.run, project: plan.project, snapshot: plan.snapshot,
                         data: plan.inputs.map(\.ledgerInput), record: reference(record), text: text)))
-            if let tag = plan.options.tag {
+            if let tag = plan.request.tag {
                 events.append(.tagSet(.init(tag: tag, target: .run(plan.run), moved: false)))
             }
             return events
@@ -108,7 +111,7 @@ final class RunSession {
         repository.remember(finished)
         let state = try repository.state()
         if let snapshot = state.projects[plan.project]?.snapshot(plan.snapshot) {
-            try? plan.codeCache.write(plan.codeUpdates, restingOn: snapshot.record)
+            try? plan.codeCache?.write(plan.codeUpdates, restingOn: snapshot.record)
         }
         return true
     }
@@ -132,10 +135,12 @@ final class RunSession {
                 plan.inputs.map { input in
                     ["key": .string(input.key), "dataset": .string(input.dataset), "tree": input.version.tree.json]
                 }),
-            "seed": .integer(Int64(plan.seed)), "in-place": .bool(plan.options.inPlace),
-            "strict": .bool(plan.options.strict), "git": plan.survey.facts.json,
+            "seed": .integer(Int64(plan.seed)),
+            "repeats": plan.request.repeats.map { .string($0.description) } ?? .null,
+            "in-place": .bool(plan.request.inPlace),
+            "strict": .bool(plan.request.strict), "git": plan.git,
             "environment-names": .array(
-                context.environment.variables.keys.sorted().map {
+                plan.request.environment.variables.keys.sorted().map {
                     .string(NameText.encode(ArgumentText.bytes(of: $0)))
                 }),
             "capabilities": plan.capabilities.json,
@@ -145,21 +150,21 @@ final class RunSession {
     private var codeRecord: JSONValue {
         [
             "format": "dfs.code/1", "project": .string(plan.project), "capture": plan.codeNotes.json,
-            "git": plan.survey.facts.json,
+            "git": plan.git,
             "left-out": .array(plan.survey.excluded.prefix(1000).map(\.json)),
         ]
     }
 
     private var texts: [String: JSONValue] {
         var fields = context.identity()
-        fields["arguments"] = .array(plan.command.map { .string(NameText.encode(ArgumentText.bytes(of: $0))) })
-        fields["directory"] = context.environment.directory.map { .string($0) } ?? .null
+        fields["arguments"] = .array(plan.request.command.map { .string(NameText.encode(ArgumentText.bytes(of: $0))) })
+        fields["directory"] = plan.request.environment.directory.map { .string($0) } ?? .null
         fields["project-directory"] = .string(plan.survey.root)
         fields["identity"] = plan.host.identity
         var paths = [String: JSONValue]()
         for input in plan.inputs { if let path = input.path { paths[input.key] = .string(path) } }
         fields["data-paths"] = .object(paths)
-        if let note = plan.options.note { fields["note"] = .string(note) }
+        if let note = plan.request.note { fields["note"] = .string(note) }
         return fields
     }
 
@@ -170,10 +175,10 @@ final class RunSession {
         let usesNamespace = plan.capabilities.namespace != .none
         let history = usesNamespace ? server.path() : nil
         var view = RunView(
-            plan: plan, live: live, environment: context.environment, history: history,
+            plan: plan, live: live, environment: plan.request.environment, history: history,
             cacheRoot: try context.directories.cache())
         if usesNamespace {
-            serving = try DataServingChoice(context: context, repository: repository, choice: plan.options.serve).serve(
+            serving = try DataServingChoice(context: context, repository: repository, choice: plan.request.serve).serve(
                 plan.inputs, sequence: state.head.sequence, isPrivileged: plan.capabilities.namespace == .mount)
             view.serving = serving
         }
@@ -186,7 +191,7 @@ final class RunSession {
             let paths = Quantity.count(view.hiddenPaths, "ignored path")
             context.output.warn("\(paths) of the project cannot be seen in this run; ignore whole directories")
         }
-        if !plan.options.inPlace, history == nil || !plan.capabilities.overlay.isUsable { try copyCode(&view) }
+        if !plan.request.inPlace, history == nil || !plan.capabilities.overlay.isUsable { try copyCode(&view) }
         return view
     }
 
@@ -227,14 +232,17 @@ final class RunSession {
     }
 
     private func supervise(_ enter: EnterPlan) throws(DFSError) -> Supervisor.Outcome {
+        var enter = enter
+        for witness in witnesses { witness.prepare(&enter) }
         let follower = LogFollower([
             .init(path: RawPath(live.standardOutput), output: context.streams.output),
             .init(path: RawPath(live.standardError), output: context.streams.error),
         ])
         defer { follower.finish() }
         let supervisor = Supervisor(executable: ServerProcess.executable, arguments: ["dfs", "__enter"])
-        return try supervisor.run(enter) { _, namespace in
+        return try supervisor.run(enter) { pid, namespace in
             try? writeJournal(started: context.clock(), namespace: namespace)
+            for witness in witnesses { witness.began(pid: pid, mountNamespace: namespace) }
         }
     }
 
@@ -262,6 +270,7 @@ final class RunSession {
             state = .failed
         }
         result["exit"] = .integer(Int64(code))
+        for witness in witnesses { result[witness.name] = witness.summary }
         var seal = RunSeal(repository: repository, live: live)
         seal.workFilter = WorkFilter(
             exclusions: workKind == "overlay" ? nil : plan.survey.exclusions,
@@ -303,7 +312,9 @@ final class RunSession {
             "\(name) \(Quantity.count(Int(tree.files), "file")), \(ByteCount(tree.bytes))"
         }
         let end = code == 0 ? "" : " (exit \(code))"
-        let parts = [part("outputs", sealed.outputs), part("work", sealed.work)] + leftOut
+        let parts =
+            [part("outputs", sealed.outputs), part("work", sealed.work)] + leftOut
+            + witnesses.compactMap(\.words)
         context.output.say(
             "run \(plan.name)\(end): \(parts.joined(separator: "; ")); dfs show run:\(plan.run.uuid.digits.suffix(8))")
     }

@@ -35,7 +35,7 @@ struct RunView {
 
     /// `sealed` where the kernel serves all data by itself, `fuse`, or `copy` where there was no other way.
     var served: String { serving.isSealed ? "sealed" : history != nil && isNamespaced ? "fuse" : "copy" }
-    var workKind: String { plan.options.inPlace ? "in-place" : copiedCode != nil || !isNamespaced ? "copy" : "overlay" }
+    var workKind: String { plan.request.inPlace ? "in-place" : copiedCode != nil || !isNamespaced ? "copy" : "overlay" }
 
     var placeholders: Placeholders {
         var values = ["data": dataDirectory, "outputs": outputs, "run": plan.run.description]
@@ -45,7 +45,7 @@ struct RunView {
 
     var workingDirectory: String {
         let here = environment.directory ?? plan.survey.root
-        guard !isNamespaced, !plan.options.inPlace, here.hasPrefix(plan.survey.root) else { return here }
+        guard !isNamespaced, !plan.request.inPlace, here.hasPrefix(plan.survey.root) else { return here }
         return live.work + here.dropFirst(plan.survey.root.count)
     }
 
@@ -69,7 +69,7 @@ struct RunView {
     // MARK: The plan for the kernel
 
     func enterPlan(otherRuns: [RunID]) -> EnterPlan {
-        let words = plan.options.noExpand ? plan.command : plan.command.map { placeholders.expand($0) }
+        let words = plan.request.expands ? plan.request.command.map { placeholders.expand($0) } : plan.request.command
         var enter = EnterPlan(
             namespace: plan.capabilities.namespace, uid: getuid(), gid: getgid(),
             workingDirectory: RawPath(workingDirectory),
@@ -77,7 +77,7 @@ struct RunView {
             arguments: words.map { ArgumentText.bytes(of: $0) })
         enter.standardOutput = RawPath(live.standardOutput)
         enter.standardError = RawPath(live.standardError)
-        if isNamespaced { enter.steps = skeleton(otherRuns) + projectSteps() + dataPaths() }
+        if isNamespaced { enter.steps = skeleton(otherRuns) + projectSteps() + plan.request.steps + dataPaths() }
         return enter
     }
 
@@ -120,7 +120,7 @@ struct RunView {
 
     private func projectSteps() -> [EnterPlan.Step] {
         let root = RawPath(plan.survey.root)
-        if plan.options.inPlace {
+        if plan.request.inPlace {
             // The directory stays the job's to write in: what is missing there for data to appear at is an error, no
             // reason to put a mirror in its place.
             let hasPaths = plan.inputs.contains { $0.path != nil }
@@ -132,7 +132,7 @@ struct RunView {
         } else if let lower = codeSource {
             steps.append(.overlay(at: root, lower: [lower], layer: RawPath(live.layer)))
         }
-        if !plan.options.strict {
+        if !plan.request.strict {
             steps.append(.visible(real: root, at: root, paths: Self.visiblePaths(plan.survey.excluded)))
         }
         return steps
@@ -150,7 +150,7 @@ struct RunView {
 
     /// How many paths of the real project do not show because there are too many.
     var hiddenPaths: Int {
-        guard isNamespaced, !plan.options.inPlace, !plan.options.strict else { return 0 }
+        guard isNamespaced, !plan.request.inPlace, !plan.request.strict else { return 0 }
         return max(0, plan.survey.excluded.count(where: Self.isShown) - Self.visibleLimit)
     }
 

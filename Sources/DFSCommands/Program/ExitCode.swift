@@ -47,6 +47,8 @@ package struct ExitCode: RawRepresentable, Hashable, Sendable {
             case (.corrupt, .general): .differences
             case (.corrupt, .launch): .integrity
             case (.refused, .launch): .denied
+            case (.drift, .launch): .driftRefused
+            case (.drift, .general): .differences
             case (.cannotServe, .launch): .cannotServe
             case (.operational, .launch), (.newerFormat, .launch), (.launcher, _): .launcher
             case (.operational, .general), (.newerFormat, .general), (.refused, .general), (.cannotServe, .general):

@@ -35,9 +35,12 @@ struct CheckSubjects {
         }
         for run in state.runs {
             add("run:\(run.id)", run.record, run.mark, [])
+            for note in run.annotations {
+                let trees = note.tree.map { [("", $0)] } ?? []
+                add("run:\(run.id)/\(note.name)", note.record, note.mark, trees)
+            }
             guard let end = run.end else { continue }
-            let parts = [("/outputs", end.outputs), ("/work", end.work), ("/logs", end.logs)]
-            add("run:\(run.id)", end.record, end.mark, parts.compactMap { part in part.1.map { (part.0, $0) } })
+            add("run:\(run.id)", end.record, end.mark, end.trees.map { ("/" + $0.name, $0.tree) })
         }
         trees.sort { $0.sequence < $1.sequence }
         records.sort { $0.sequence < $1.sequence }

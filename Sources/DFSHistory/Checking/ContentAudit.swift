@@ -66,12 +66,15 @@ struct ContentAudit {
         let home = PackID(pack)
         let among = events.standing([home] + (try packSet(set)).sorted())
         let json = try JSONValue.parseCanonical(try objects.fetch(record, among: events.standing([home])))
-        let format = "dfs.\(Self.formats[event.kind] ?? "result")/1"
+        let annotation = event.kind == "run.annotated" ? event.json["name"]?.string : nil
+        let format = "dfs.\(annotation ?? Self.formats[event.kind] ?? "result")/1"
         guard json["format"]?.string == format else { throw wrong("its record is not \(format)") }
         for digest in events.standing([home]) == [home] ? objects.digests(in: home) : [] {
             try metadata(try objects.fetch(digest, among: [home]))
         }
-        let parts = ["outputs", "work", "logs"].compactMap { name in event.json[name].map { (name, $0) } }
+        let parts = ["outputs", "work", "logs", "evidence"].compactMap { name in
+            event.json[name].map { (name, $0) }
+        }
         let whole = event.json["tree"] == nil ? [] : [("", event.json)]
         for (name, part) in parts + whole {
             guard let tree = TreeReference(part) else { throw wrong("its tree is malformed") }

@@ -93,9 +93,11 @@ struct Roots {
         for end in [run.end, run.supersededEnd] {
             guard let end else { continue }
             try visit(end.record, nil, what, body)
-            for (part, tree) in [("outputs", end.outputs), ("work", end.work), ("logs", end.logs)] {
-                if let tree { try body(.tree(tree), true) { "\(what)/\(part)" } }
-            }
+            for (part, tree) in end.trees { try body(.tree(tree), true) { "\(what)/\(part)" } }
+        }
+        for note in run.annotations {
+            try visit(note.record, note.text, "\(what)/\(note.name)", body)
+            if let tree = note.tree { try body(.tree(tree), true) { "\(what)/\(note.name)" } }
         }
         guard seenRuns.insert(run.id).inserted else { return }
         let plan = try repository.objects.json(run.record.record, what: "the plan of run \(run.id)")

@@ -31,7 +31,7 @@ package final class Repository: Sendable {
     package static let hotTable = "hot"
 
     /// Changes when what this program keeps in the index changes its form.
-    private static let indexSchema = "7"
+    private static let indexSchema = "8"
     private static let tables = ObjectStore.indexTables + Learning.tables + [StatCache.table, hotTable]
 
     private init(

@@ -177,22 +177,20 @@ package struct Resolver {
         guard let part = path.first.map({ NameText.display($0) }) else {
             throw DFSError(
                 .noReference, "run:\(run.id) is not a tree",
-                cause: "its parts are outputs, work, logs, code and data/KEY",
+                cause: "its parts are outputs, work, logs, evidence, env, code and data/KEY",
                 hint: "dfs show run:\(run.id)")
         }
         var rest = Array(path.dropFirst())
         let tree: TreeReference?
         switch part {
-        case "outputs": tree = run.end?.outputs
-        case "work": tree = run.end?.work
-        case "logs": tree = run.end?.logs
+        case "env": tree = run.environment
         case "code": tree = state.projects[run.project]?.snapshot(run.snapshot)?.tree
         case "data":
             let key = rest.first.map { NameText.encode($0) } ?? ""
             let input = run.data.first { $0.key == key }
             tree = input.flatMap { state.datasets[$0.dataset]?.version($0.version)?.tree }
             rest = Array(rest.dropFirst())
-        default: tree = nil
+        default: tree = run.end?.tree(part)
         }
         guard let tree else {
             let cause = run.end == nil ? "the run has not ended, or died and was not closed" : "it recorded no \(part)"

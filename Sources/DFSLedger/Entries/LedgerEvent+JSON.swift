@@ -22,6 +22,7 @@ extension LedgerEvent {
         case "run.started": self = .runStarted(try RunStarted(fields))
         case "run.finished": self = .runFinished(try RunFinished(fields))
         case "run.interrupted": self = .runInterrupted(try RunFinished(fields))
+        case "run.annotated": self = .runAnnotated(try RunAnnotated(fields))
         case "dataset.removed": self = .datasetRemoved(try DatasetRemoved(fields))
         case "gc.condemned": self = .packsCondemned(try PacksCondemned(fields))
         case "gc.performed": self = .packsDeleted(try PacksDeleted(fields))
@@ -56,6 +57,7 @@ extension LedgerEvent {
         case .codeCaptured(let event): event.members
         case .runStarted(let event): event.members
         case .runFinished(let event), .runInterrupted(let event): event.members
+        case .runAnnotated(let event): event.members
         case .datasetRemoved(let event): event.members
         case .packsCondemned(let event): event.members
         case .packsDeleted(let event): event.members
@@ -191,11 +193,27 @@ extension LedgerEvent.RunFinished {
         self.init(
             run: try fields.run(), outcome: try fields.value("state") { RunOutcome(rawValue: $0) },
             outputs: try fields.optionalTree("outputs"), work: try fields.optionalTree("work"),
-            logs: try fields.optionalTree("logs"), record: try RecordReference(fields))
+            logs: try fields.optionalTree("logs"), evidence: try fields.optionalTree("evidence"),
+            record: try RecordReference(fields))
     }
 
     fileprivate var members: [String: JSONValue] {
         ["run": .string(run.description), "state": .string(outcome.rawValue)].adding(record.members)
             .adding("outputs", outputs).adding("work", work).adding("logs", logs)
+            .adding("evidence", evidence)
+    }
+}
+
+extension LedgerEvent.RunAnnotated {
+    fileprivate init(_ fields: JSONFields) throws(DFSError) {
+        self.init(
+            run: try fields.run(), name: try fields.text("name"),
+            tree: fields.has("tree") ? try TreeReference(fields) : nil, record: try RecordReference(fields),
+            text: try fields.optionalAddress("text"))
+    }
+
+    fileprivate var members: [String: JSONValue] {
+        ["run": .string(run.description), "name": .string(name)].adding(record.members)
+            .adding(tree?.members ?? [:]).adding("text", text)
     }
 }

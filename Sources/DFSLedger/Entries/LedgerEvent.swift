@@ -15,6 +15,8 @@ package enum LedgerEvent: Sendable, Hashable {
     case runFinished(RunFinished)
     /// Written by whoever found the run dead; its outcome is `interrupted`.
     case runInterrupted(RunFinished)
+    /// Something more is said of a run.
+    case runAnnotated(RunAnnotated)
     case datasetRemoved(DatasetRemoved)
     case packsCondemned(PacksCondemned)
     case packsDeleted(PacksDeleted)
@@ -112,18 +114,40 @@ package enum LedgerEvent: Sendable, Hashable {
         package let outputs: TreeReference?
         package let work: TreeReference?
         package let logs: TreeReference?
+        /// What those that watched the run saw.
+        package let evidence: TreeReference?
         package let record: RecordReference
 
         package init(
             run: RunID, outcome: RunOutcome, outputs: TreeReference?, work: TreeReference?, logs: TreeReference?,
-            record: RecordReference
+            evidence: TreeReference? = nil, record: RecordReference
         ) {
             self.run = run
             self.outcome = outcome
             self.outputs = outputs
             self.work = work
             self.logs = logs
+            self.evidence = evidence
             self.record = record
+        }
+    }
+
+    package struct RunAnnotated: Sendable, Hashable {
+        package let run: RunID
+        /// What it is about: `environment`, `note`, `validation` (FORMAT.md §8.6).
+        package let name: String
+        package let tree: TreeReference?
+        package let record: RecordReference
+        package let text: ObjectAddress?
+
+        package init(
+            run: RunID, name: String, tree: TreeReference?, record: RecordReference, text: ObjectAddress? = nil
+        ) {
+            self.run = run
+            self.name = name
+            self.tree = tree
+            self.record = record
+            self.text = text
         }
     }
 }
@@ -143,6 +167,7 @@ extension LedgerEvent {
         case .runStarted: "run.started"
         case .runFinished: "run.finished"
         case .runInterrupted: "run.interrupted"
+        case .runAnnotated: "run.annotated"
         case .datasetRemoved: "dataset.removed"
         case .packsCondemned: "gc.condemned"
         case .packsDeleted: "gc.performed"

@@ -98,6 +98,7 @@ extension LedgerEvent {
         case .codeCaptured(let event): event.record.heeded
         case .runStarted(let event): event.record.heeded
         case .runFinished(let event), .runInterrupted(let event): event.record.heeded
+        case .runAnnotated(let event): event.record.heeded
         case .datasetRemoved(let event): event.heeded
         case .packsCondemned(let event): event.heeded
         default: nil
@@ -111,6 +112,7 @@ extension LedgerEvent {
         case .codeCaptured(let event): event.record.pack
         case .runStarted(let event): event.record.pack
         case .runFinished(let event), .runInterrupted(let event): event.record.pack
+        case .runAnnotated(let event): event.record.pack
         case .datasetRemoved(let event): event.pack
         default: nil
         }
@@ -135,6 +137,9 @@ extension LedgerEvent {
                     record: it.record.heeding(sequence), text: it.text))
         case .runFinished(let it): .runFinished(it.heeding(sequence))
         case .runInterrupted(let it): .runInterrupted(it.heeding(sequence))
+        case .runAnnotated(let it):
+            .runAnnotated(
+                .init(run: it.run, name: it.name, tree: it.tree, record: it.record.heeding(sequence), text: it.text))
         case .datasetRemoved(let it):
             .datasetRemoved(
                 .init(
@@ -151,7 +156,8 @@ extension LedgerEvent {
 extension LedgerEvent.RunFinished {
     fileprivate func heeding(_ sequence: UInt64) -> LedgerEvent.RunFinished {
         .init(
-            run: run, outcome: outcome, outputs: outputs, work: work, logs: logs, record: record.heeding(sequence))
+            run: run, outcome: outcome, outputs: outputs, work: work, logs: logs, evidence: evidence,
+            record: record.heeding(sequence))
     }
 }
 

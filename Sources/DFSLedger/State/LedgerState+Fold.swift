@@ -16,6 +16,7 @@ extension LedgerState {
         case .runStarted(let event): foldStart(event, mark: mark)
         case .runFinished(let event): foldEnd(event, isFound: false, mark: mark)
         case .runInterrupted(let event): foldEnd(event, isFound: true, mark: mark)
+        case .runAnnotated(let event): foldAnnotation(event, mark: mark)
         case .datasetRemoved(let event): foldRemoval(event, mark: mark)
         case .packsCondemned(let event): foldCondemnation(event, mark: mark)
         case .packsDeleted(let event): foldDeletion(event, mark: mark)
@@ -180,12 +181,26 @@ extension LedgerState {
         }
         let end = RunEnd(
             outcome: event.outcome, outputs: event.outputs, work: event.work, logs: event.logs,
-            record: event.record, isFound: isFound, mark: mark)
+            evidence: event.evidence, record: event.record, isFound: isFound, mark: mark)
         runs.update(position, at: mark.sequence) { run in
             run.supersededEnd = run.end
             run.end = end
         }
         note(event.record, mark)
+        return nil
+    }
+
+    private mutating func foldAnnotation(_ event: LedgerEvent.RunAnnotated, mark: EntryMark) -> String? {
+        guard let position = runPosition(event.run) else { return "there is no run \(event.run)" }
+        guard Self.isFileName(event.name) else { return "\(event.name) cannot name an annotation" }
+        // What is shown at a run's path stays.
+        guard event.name != RunAnnotation.environment || event.tree == nil || runs[position].environment == nil else {
+            return "the environment of run \(event.run) is recorded already"
+        }
+        let annotation = RunAnnotation(
+            name: event.name, tree: event.tree, record: event.record, text: event.text, mark: mark)
+        runs.update(position, at: mark.sequence) { $0.annotations.append(annotation) }
+        note(event.record, text: event.text, mark)
         return nil
     }
 }

@@ -118,10 +118,31 @@ package struct RunEnd: Sendable, Hashable, Marked {
     package let outputs: TreeReference?
     package let work: TreeReference?
     package let logs: TreeReference?
+    package let evidence: TreeReference?
     package let record: RecordReference
     /// Whether it was said by whoever found the run dead, not by its launcher.
     package let isFound: Bool
     package let mark: EntryMark
+
+    /// What was recorded of the run, by the names that it has below `runs/<id>/`.
+    package var trees: [(name: String, tree: TreeReference)] {
+        [("outputs", outputs), ("work", work), ("logs", logs), ("evidence", evidence)].compactMap { name, tree in
+            tree.map { (name, $0) }
+        }
+    }
+
+    package func tree(_ name: String) -> TreeReference? { trees.first { $0.name == name }?.tree }
+}
+
+/// Something that was said of a run besides its start and end.
+package struct RunAnnotation: Sendable, Hashable, Marked {
+    package let name: String
+    package let tree: TreeReference?
+    package let record: RecordReference
+    package let text: ObjectAddress?
+    package let mark: EntryMark
+
+    package static let environment = "environment"
 }
 
 package struct RunRecord: Sendable, Hashable, Marked {
@@ -138,9 +159,18 @@ package struct RunRecord: Sendable, Hashable, Marked {
     /// What was said of the run's end before its launcher spoke.
     package internal(set) var supersededEnd: RunEnd?
     package internal(set) var tagHistory: [RunTagChange] = []
+    package internal(set) var annotations: [RunAnnotation] = []
 
     /// `nil`: running, as far as the ledger knows.
     package var outcome: RunOutcome? { end?.outcome }
+
+    /// The latest of a name.
+    package func annotation(_ name: String) -> RunAnnotation? { annotations.last { $0.name == name } }
+
+    /// The frozen environment.
+    package var environment: TreeReference? {
+        annotations.first { $0.name == RunAnnotation.environment && $0.tree != nil }?.tree
+    }
 
     /// What was known of the end at `time`.
     package func end(at time: Timestamp) -> RunEnd? {

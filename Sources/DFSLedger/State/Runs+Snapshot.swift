@@ -38,6 +38,7 @@ extension RunEnd: SnapshotCodable {
         writer.optional(outputs)
         writer.optional(work)
         writer.optional(logs)
+        writer.optional(evidence)
         record.write(to: &writer)
         writer.flag(isFound)
         mark.write(to: &writer)
@@ -48,8 +49,27 @@ extension RunEnd: SnapshotCodable {
         outputs = try reader.optional(TreeReference.self)
         work = try reader.optional(TreeReference.self)
         logs = try reader.optional(TreeReference.self)
+        evidence = try reader.optional(TreeReference.self)
         record = try RecordReference(from: &reader)
         isFound = try reader.flag()
+        mark = try EntryMark(from: &reader)
+    }
+}
+
+extension RunAnnotation: SnapshotCodable {
+    package func write(to writer: inout SnapshotWriter) {
+        writer.text(name)
+        writer.optional(tree)
+        record.write(to: &writer)
+        writer.optionalAddress(text)
+        mark.write(to: &writer)
+    }
+
+    package init(from reader: inout SnapshotReader) throws(DFSError) {
+        name = try reader.text()
+        tree = try reader.optional(TreeReference.self)
+        record = try RecordReference(from: &reader)
+        text = try reader.optionalAddress()
         mark = try EntryMark(from: &reader)
     }
 }
@@ -68,6 +88,7 @@ extension RunRecord: SnapshotCodable {
         writer.optional(end)
         writer.optional(supersededEnd)
         writer.list(tagHistory)
+        writer.list(annotations)
     }
 
     package init(from reader: inout SnapshotReader) throws(DFSError) {
@@ -81,5 +102,6 @@ extension RunRecord: SnapshotCodable {
         end = try reader.optional(RunEnd.self)
         supersededEnd = try reader.optional(RunEnd.self)
         tagHistory = try reader.list(RunTagChange.self)
+        annotations = try reader.list(RunAnnotation.self)
     }
 }

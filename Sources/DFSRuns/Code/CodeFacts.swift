@@ -11,6 +11,8 @@ package struct CodeFacts: Sendable, Equatable {
     /// What a reader of the record has to know.
     package var notes: [String] = []
 
+    package init() {}
+
     package struct NestedRepository: Sendable, Equatable {
         /// Relative to the captured root.
         package var path: [UInt8]

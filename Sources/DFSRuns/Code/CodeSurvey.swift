@@ -99,6 +99,14 @@ package struct CodeSurvey: Sendable {
         Files.resolved(directory).flatMap { GitPlace.topLevel(above: $0) }
     }
 
+    /// What was found of a project before.
+    package init(root: String, excluded: [ExcludedPath], facts: CodeFacts) {
+        self.root = root
+        self.excluded = excluded
+        self.facts = facts
+        exclusions = ExclusionTree(excluded.map(\.path))
+    }
+
     init(root: String, _ found: SurveyFindings, _ options: Options) {
         self.root = root
         var found = found

@@ -16,6 +16,8 @@ package struct LiveRun: Sendable {
 
     package var outputs: String { root + "/outputs" }
     package var logs: String { root + "/logs" }
+    /// What those that watch the run see, as they see it.
+    package var evidence: String { root + "/evidence" }
     package var standardOutput: String { logs + "/stdout" }
     package var standardError: String { logs + "/stderr" }
     package var metrics: String { logs + "/metrics.jsonl" }
@@ -31,7 +33,7 @@ package struct LiveRun: Sendable {
     package func make() throws(DFSError) {
         try Files.makeDirectories(Files.parent(root))
         try System.call("cannot make \(root)", fault: "mkdir") { mkdir(root, 0o700) }
-        for folder in [outputs, logs, layer, work, scratch] {
+        for folder in [outputs, logs, evidence, layer, work, scratch] {
             try System.call("cannot make \(folder)", fault: "mkdir") { mkdir(folder, 0o755) }
         }
         for file in [standardOutput, standardError, metrics] {
@@ -74,7 +76,9 @@ package struct LiveRun: Sendable {
         let folder = try Beneath.directory([Array(run.description.utf8)], below: Files.parent(root))
         let place = "/proc/self/fd/\(folder.raw)"
         chmod(place, 0o700)
-        for path in [outputs, logs, layer, scratch] { try Files.removeTree(place + path.dropFirst(root.count)) }
+        for path in [outputs, logs, evidence, layer, scratch] {
+            try Files.removeTree(place + path.dropFirst(root.count))
+        }
         try Files.removeTree(root)
     }
 }

@@ -23,6 +23,7 @@ package struct RunSeal {
         package let outputs: TreeReference
         package let work: TreeReference
         package let logs: TreeReference
+        package let evidence: TreeReference?
         package let notes: CaptureNotes
         /// `false` when the run had been ended before, by whoever may.
         package let isRecorded: Bool
@@ -30,6 +31,7 @@ package struct RunSeal {
 
     /// What is recorded, by where it stands in the live folder.
     private static let outputs = ["outputs"], work = ["layer", "upper"], logs = ["logs"]
+    private static let evidence = ["evidence"]
 
     /// Captures and appends. `found`: whoever calls found the run dead, and is not its launcher.
     ///
@@ -43,7 +45,7 @@ package struct RunSeal {
             // The job took away its own permissions; the files are the user's. From the start: what was stored before
             // the failure is gone.
             let folder = try openFolder(found)
-            for path in [Self.outputs, Self.work, Self.logs] { try Self.makeReadable(path, in: folder) }
+            for path in [Self.outputs, Self.work, Self.logs, Self.evidence] { try Self.makeReadable(path, in: folder) }
             return try attempt(outcome, result, found, signer)
         }
     }
@@ -68,6 +70,7 @@ package struct RunSeal {
         var record: [String: JSONValue] = [
             "format": "dfs.result/1", "run": .string(live.run.description), "state": .string(outcome.rawValue),
             "outputs": left.outputs.json, "work": left.work.json, "logs": left.logs.json,
+            "evidence": left.evidence?.json ?? .null,
             "outputs-capture": left.outputsNotes.json, "work-capture": left.workNotes.json,
         ]
         record.merge(result) { $1 }
@@ -75,6 +78,7 @@ package struct RunSeal {
         let finished = try writer.finish(base: (left.base.packs, left.base.pack))
         let ended = LedgerEvent.RunFinished(
             run: live.run, outcome: outcome, outputs: left.outputs, work: left.work, logs: left.logs,
+            evidence: left.evidence,
             record: RecordReference(record: address, packs: finished.packs, pack: finished.pack))
         let reliance = Reliance(finished, began: state)
         let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
@@ -97,12 +101,14 @@ package struct RunSeal {
         // The run is recorded whatever comes of the folder: what is left of it the next look removes.
         try? live.remove()
         return Sealed(
-            outputs: left.outputs, work: left.work, logs: left.logs, notes: left.workNotes, isRecorded: isRecorded)
+            outputs: left.outputs, work: left.work, logs: left.logs, evidence: left.evidence, notes: left.workNotes,
+            isRecorded: isRecorded)
     }
 
     /// What a run left, and the packs on which that rests.
     private struct Left {
         let outputs, work, logs: TreeReference
+        let evidence: TreeReference?
         let outputsNotes, workNotes: CaptureNotes
         let base: RecordReference
     }
@@ -113,15 +119,18 @@ package struct RunSeal {
             let outputs = end.outputs, let work = end.work, let logs = end.logs
         {
             return Left(
-                outputs: outputs, work: work, logs: logs, outputsNotes: CaptureNotes(), workNotes: CaptureNotes(),
+                outputs: outputs, work: work, logs: logs, evidence: end.evidence, outputsNotes: CaptureNotes(),
+                workNotes: CaptureNotes(),
                 base: end.record)
         }
         let folder = try openFolder(found)
         let outputs = try capture(Self.outputs, in: folder, writer, filter: nil, limit: nil)
         let work = try capture(Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize)
         let logs = try capture(Self.logs, in: folder, writer, filter: nil, limit: nil)
+        let evidence = try capture(Self.evidence, in: folder, writer, filter: nil, limit: nil)
         return Left(
-            outputs: outputs.summary, work: work.summary, logs: logs.summary, outputsNotes: outputs.notes,
+            outputs: outputs.summary, work: work.summary, logs: logs.summary,
+            evidence: evidence.summary, outputsNotes: outputs.notes,
             workNotes: work.notes, base: run.record)
     }
 

@@ -182,10 +182,11 @@ package final class RepositoryHistory: HistorySource {
         let live = LiveRun(storeRoot: repository.root, run: id)
         return RunDetails(
             summary: summary(run), data: data, code: code, outputs: part(run.end?.outputs), work: part(run.end?.work),
-            logs: logs, metrics: metrics,
+            logs: logs, evidence: part(run.end?.evidence),
+            environment: run.environment.map { .root($0, modified: run.time) }, metrics: metrics,
             live: LivePaths(
                 below: Files.parent(live.root), outputs: live.outputs, work: live.work, logs: live.logs,
-                metrics: live.metrics))
+                evidence: live.evidence, metrics: live.metrics))
     }
 
     package func run(matching text: String) throws(DFSError) -> RunID {

@@ -1,0 +1,44 @@
+import DFSLaunch
+import DFSModel
+
+/// What a run is to be: said by `dfs-run`'s options, by the record of a run that is repeated, or by a validation.
+struct LaunchRequest: Sendable {
+    enum Code: Sendable {
+        /// The project that the working directory is in, as it is now, and further roots.
+        case directories([String])
+        /// What a run had.
+        case snapshot(RecordedCode)
+    }
+
+    var command: [String]
+    /// `--data` arguments.
+    var data: [String] = []
+    var code = Code.directories([])
+    /// The job's, to which the variables of the run are added, and the directory in which it starts.
+    var environment: ProcessEnvironment
+    var inPlace = false
+    var strict = false
+    /// `nil`: random.
+    var seed: UInt32?
+    var tag: String?
+    var note: String?
+    /// Whether `{data}` and the like are replaced in the command.
+    var expands = true
+    var serve = DataChoice.auto
+    /// The run that this host is compared with, and the worst class of drift that is accepted.
+    var like: String?
+    var require: String?
+    /// References that must not be read.
+    var deny: [String] = []
+    var freezesEnvironment = true
+    var recordsAccess = true
+    /// The run that this one repeats.
+    var repeats: RunID?
+    /// Made in the view after the project and before the data: a frozen environment at its old place.
+    var steps: [EnterPlan.Step] = []
+
+    init(command: [String], environment: ProcessEnvironment) {
+        self.command = command
+        self.environment = environment
+    }
+}

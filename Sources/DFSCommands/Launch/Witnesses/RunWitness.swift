@@ -1,0 +1,31 @@
+import DFSLaunch
+import DFSModel
+import DFSRuns
+
+/// Watches one run, and writes what it sees into the run's evidence folder as it sees it, so that a run that dies has it too.
+/// A witness that fails says so in its summary and never harms the job.
+protocol RunWitness: AnyObject {
+    /// The member of the result record that `summary` becomes.
+    var name: String { get }
+    /// Before the view is entered: the plan for the kernel may be changed.
+    func prepare(_ plan: inout EnterPlan)
+    /// The command has been executed: its process id and mount namespace (`mnt:[…]`).
+    func began(pid: Int32, mountNamespace: String)
+    /// The job's processes have all ended. Whatever is queued is drained and written here.
+    func ended()
+    /// For the result record, after `ended`.
+    var summary: JSONValue { get }
+    /// A part of the run's last line, such as `GPU 0.4 h of 1.0 h`; `nil` for none.
+    var words: String? { get }
+}
+
+extension RunWitness {
+    func prepare(_ plan: inout EnterPlan) {}
+    func began(pid: Int32, mountNamespace: String) {}
+    var words: String? { nil }
+}
+
+/// What watches every run.
+enum RunWitnesses {
+    static func all(_ plan: RunPlan, _ live: LiveRun, _ context: CommandContext) -> [any RunWitness] { [] }
+}
