@@ -32,6 +32,10 @@ struct LaunchRequest: Sendable {
     var deny: [String] = []
     var freezesEnvironment = true
     var recordsAccess = true
+    /// Whether what the job prints is shown as it comes.
+    var showsOutput = true
+    /// Larger files that the job writes into its working directory are listed only, bytes; `nil`: as `dfs.toml` says.
+    var maximumFile: UInt64?
     /// The run that this one repeats.
     var repeats: RunID?
     /// Made in the view after the project and before the data: a frozen environment at its old place.

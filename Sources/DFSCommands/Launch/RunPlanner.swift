@@ -36,7 +36,7 @@ struct RunPlanner {
             capabilities: Capabilities.probe(
                 scratch: repository.root + "/tmp", path: context.environment["PATH"] ?? "/usr/bin:/bin"),
             seed: request.seed ?? UInt32.random(in: 0...UInt32.max), request: request,
-            maximumFileSize: project?.run.maximumFile?.value ?? Self.maximumWorkFile)
+            maximumFileSize: request.maximumFile ?? project?.run.maximumFile?.value ?? Self.maximumWorkFile)
     }
 
     // MARK: Code

@@ -28,7 +28,7 @@ final class RunSession {
         self.live = live
         self.plan = plan
         server = view
-        witnesses = RunWitnesses.all(plan, live, context)
+        witnesses = RunWitnesses.all(plan, live, repository, signer, context)
     }
 
     /// Makes the run's folder and records its start. `false` when packs on which the plan relies were condemned meanwhile:
@@ -136,6 +136,7 @@ final class RunSession {
                     ["key": .string(input.key), "dataset": .string(input.dataset), "tree": input.version.tree.json]
                 }),
             "seed": .integer(Int64(plan.seed)),
+            "expands": .bool(plan.request.expands), "maximum-file": .integer(Int64(clamping: plan.maximumFileSize)),
             "repeats": plan.request.repeats.map { .string($0.description) } ?? .null,
             "in-place": .bool(plan.request.inPlace),
             "strict": .bool(plan.request.strict), "git": plan.git,
@@ -234,10 +235,12 @@ final class RunSession {
     private func supervise(_ enter: EnterPlan) throws(DFSError) -> Supervisor.Outcome {
         var enter = enter
         for witness in witnesses { witness.prepare(&enter) }
-        let follower = LogFollower([
-            .init(path: RawPath(live.standardOutput), output: context.streams.output),
-            .init(path: RawPath(live.standardError), output: context.streams.error),
-        ])
+        let follower = LogFollower(
+            plan.request.showsOutput
+                ? [
+                    .init(path: RawPath(live.standardOutput), output: context.streams.output),
+                    .init(path: RawPath(live.standardError), output: context.streams.error),
+                ] : [])
         defer { follower.finish() }
         let supervisor = Supervisor(executable: ServerProcess.executable, arguments: ["dfs", "__enter"])
         return try supervisor.run(enter) { pid, namespace in

@@ -190,6 +190,8 @@ package struct Resolver {
             let input = run.data.first { $0.key == key }
             tree = input.flatMap { state.datasets[$0.dataset]?.version($0.version)?.tree }
             rest = Array(rest.dropFirst())
+        // Of a run in progress, what it has finished.
+        case "outputs" where run.end == nil: tree = run.annotation("outputs")?.tree
         default: tree = run.end?.tree(part)
         }
         guard let tree else {

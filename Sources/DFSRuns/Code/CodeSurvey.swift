@@ -41,6 +41,17 @@ package struct ExcludedPath: Sendable, Equatable {
         return name.elementsEqual("__pycache__".utf8) || name.suffix(4).elementsEqual(".pyc".utf8)
     }
 
+    /// As `json` has it; `nil` where it is something else.
+    package init?(json: JSONValue) {
+        guard let path = (json["path"]?.string).flatMap({ NameText.decode($0) }),
+            let isDirectory = json["directory"]?.bool,
+            let reason = (json["reason"]?.string).flatMap({ Reason(rawValue: $0) })
+        else { return nil }
+        self.init(
+            path: path, isDirectory: isDirectory, reason: reason,
+            size: (json["size"]?.integer).flatMap { UInt64(exactly: $0) })
+    }
+
     package var json: JSONValue {
         var members: [String: JSONValue] = [
             "directory": .bool(isDirectory), "path": .string(NameText.encode(path)), "reason": .string(reason.rawValue),

@@ -66,7 +66,7 @@ package struct RunSeal {
             throw DFSError(.noReference, "run \(live.run) is not in the ledger", hint: "dfs doctor --repair")
         }
         let writer = StoreWriter(store: repository.objects)
-        let left = try left(of: run, found, writer)
+        let left = try left(of: run, state, found, writer)
         var record: [String: JSONValue] = [
             "format": "dfs.result/1", "run": .string(live.run.description), "state": .string(outcome.rawValue),
             "outputs": left.outputs.json, "work": left.work.json, "logs": left.logs.json,
@@ -80,7 +80,7 @@ package struct RunSeal {
             run: live.run, outcome: outcome, outputs: left.outputs, work: left.work, logs: left.logs,
             evidence: left.evidence,
             record: RecordReference(record: address, packs: finished.packs, pack: finished.pack))
-        let reliance = Reliance(finished, began: state)
+        let reliance = Reliance(finished, events: left.events, began: state)
         let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
             // Somebody else may have closed it meanwhile; the launcher's own word may still follow another's.
             if let end = state.run(live.run)?.end, found || !end.isFound { return nil }
@@ -98,6 +98,7 @@ package struct RunSeal {
             writer.abandon()
             return nil
         }
+        if run.annotation(OutputRecorder.annotation) != nil { OutputRecorder.forget(run.id, repository, state) }
         // The run is recorded whatever comes of the folder: what is left of it the next look removes.
         try? live.remove()
         return Sealed(
@@ -111,9 +112,13 @@ package struct RunSeal {
         let evidence: TreeReference?
         let outputsNotes, workNotes: CaptureNotes
         let base: RecordReference
+        /// Events on whose packs what was taken without reading rests.
+        var events: [EventPacks] = []
     }
 
-    private func left(of run: RunRecord, _ found: Bool, _ writer: StoreWriter) throws(DFSError) -> Left {
+    private func left(
+        of run: RunRecord, _ state: LedgerState, _ found: Bool, _ writer: StoreWriter
+    ) throws(DFSError) -> Left {
         // Somebody took the launcher for dead, recorded the folder and removed it.
         if !found, let end = run.end, end.isFound, try FileStatus.of(path: live.root) == nil,
             let outputs = end.outputs, let work = end.work, let logs = end.logs
@@ -124,14 +129,17 @@ package struct RunSeal {
                 base: end.record)
         }
         let folder = try openFolder(found)
-        let outputs = try capture(Self.outputs, in: folder, writer, filter: nil, limit: nil)
+        // What was recorded while the run went on is not read again.
+        let recorded = run.annotation(OutputRecorder.annotation)
+        let cache = try recorded.map { _ throws(DFSError) in try OutputRecorder.cache(of: run, repository, state) }
+        let outputs = try capture(Self.outputs, in: folder, writer, filter: nil, limit: nil, cache)
         let work = try capture(Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize)
         let logs = try capture(Self.logs, in: folder, writer, filter: nil, limit: nil)
         let evidence = try capture(Self.evidence, in: folder, writer, filter: nil, limit: nil)
         return Left(
             outputs: outputs.summary, work: work.summary, logs: logs.summary,
             evidence: evidence.summary, outputsNotes: outputs.notes,
-            workNotes: work.notes, base: run.record)
+            workNotes: work.notes, base: recorded?.record ?? run.record, events: [cache?.rows].compactMap { $0 })
     }
 
     /// Opens the run's folder, which no link can stand in for. Whoever is not its launcher must own it: others can make
@@ -157,13 +165,13 @@ package struct RunSeal {
 
     private func capture(
         _ path: [String], in folder: OwnedDescriptor, _ writer: StoreWriter, filter: (any CaptureFilter)?,
-        limit: UInt64?
+        limit: UInt64?, _ cache: StatCache? = nil
     ) throws(DFSError) -> CaptureResult {
         let directory = try Self.open(path, in: folder)
         let options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit)
         return try Capture(
             root: ([live.root] + path).joined(separator: "/"), opened: directory, writer: writer,
-            reader: repository.reader, cache: nil, previous: nil, options: options
+            reader: repository.reader, cache: cache, previous: nil, options: options
         ).run()
     }
 

@@ -1,4 +1,6 @@
+import DFSHistory
 import DFSLaunch
+import DFSLedger
 import DFSModel
 import DFSRuns
 
@@ -27,5 +29,9 @@ extension RunWitness {
 
 /// What watches every run.
 enum RunWitnesses {
-    static func all(_ plan: RunPlan, _ live: LiveRun, _ context: CommandContext) -> [any RunWitness] { [] }
+    static func all(
+        _ plan: RunPlan, _ live: LiveRun, _ repository: Repository, _ signer: any Signer, _ context: CommandContext
+    ) -> [any RunWitness] {
+        [LiveKeeper(live: live, repository: repository, signer: signer)]
+    }
 }

@@ -1,0 +1,44 @@
+import DFSModel
+
+/// What one change did to one measure.
+package struct ValidationEffect: Sendable, Equatable {
+    /// To what a difference is put down.
+    package enum Cause: String, Sendable, CaseIterable {
+        /// The run here and now against the record of then: machine, driver, libraries, environment.
+        case machine
+        case code, data
+        /// New code with new data does what neither does alone.
+        case together = "code with data"
+    }
+
+    package enum Judgement: String, Sendable {
+        case same
+        case withinNoise = "within noise"
+        case withinTolerance = "within tolerance"
+        case beyondTolerance = "beyond tolerance"
+    }
+
+    package let cause: Cause
+    package let measure: String
+    package let difference: Double
+    package let noise: Double
+    package let tolerance: Double
+
+    /// What lies within the noise is put down to nothing, however small the tolerance.
+    package var judgement: Judgement {
+        if difference == 0 { return .same }
+        if difference.magnitude <= noise { return .withinNoise }
+        return difference.magnitude <= tolerance ? .withinTolerance : .beyondTolerance
+    }
+
+    /// The noise is greater than what is tolerated: whether the difference is could not be told.
+    package var isInconclusive: Bool { judgement == .withinNoise && noise > tolerance }
+
+    package var json: JSONValue {
+        [
+            "cause": .string(cause.rawValue), "measure": .string(measure),
+            "difference": MetricSeries.number(difference), "noise": MetricSeries.number(noise),
+            "tolerance": MetricSeries.number(tolerance), "judgement": .string(judgement.rawValue),
+        ]
+    }
+}
