@@ -21,7 +21,11 @@ package struct ChildResult: Sendable, Equatable {
     /// The launcher killed the job after the third interruption.
     package let wasKilled: Bool
     /// Processes of the job that lived on when it ended, and were ended then.
-    package let orphans: [Int32]
+    package let orphans: [Orphan]
+    /// Interruptions from the terminal, which reached the job by themselves, in order.
+    package let interruptions: [Int32]
+    /// Processes that the kernel killed for want of memory while the job ran; `nil` when it does not tell.
+    package let memoryKills: MemoryKills?
 
     /// As a shell has it in `$?`.
     package var exitStatus: Int32 {
@@ -36,7 +40,9 @@ package struct ChildResult: Sendable, Equatable {
             "started": .string(started.description), "ended": .string(ended.description),
             "userMicroseconds": .integer(userMicroseconds), "systemMicroseconds": .integer(systemMicroseconds),
             "maximumResidentBytes": .integer(maximumResidentBytes),
-            "forwarded": .array(forwarded.map { .integer(Int64($0)) }), "orphans": .integer(Int64(orphans.count)),
+            "forwarded": .array(forwarded.map { .integer(Int64($0)) }), "orphans": .array(orphans.map(\.json)),
+            "interruptions": .array(interruptions.map { .integer(Int64($0)) }),
+            "memory-kills": memoryKills?.json ?? .null,
         ]
         switch ending {
         case .exited(let code): members["exitCode"] = .integer(Int64(code))

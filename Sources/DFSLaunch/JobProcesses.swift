@@ -40,22 +40,25 @@ package enum JobProcesses {
     }
 
     /// Asks those that `find` names to end, and after `grace` nanoseconds kills them, until it names none. Those that
-    /// cannot be killed (of another user) are left a second later. Returns whom the first look found.
+    /// cannot be killed (of another user) are left a second later. Returns whom it found.
     @discardableResult
-    static func end(grace: UInt64, _ find: () throws(DFSError) -> [Int32]) throws(DFSError) -> [Int32] {
-        let first = try find()
-        var (living, asked) = (first, Set<Int32>())
+    static func end(grace: UInt64, _ find: () throws(DFSError) -> [Int32]) throws(DFSError) -> [Orphan] {
+        var living = try find()
+        var found = living.map { Orphan(pid: $0) }
+        var asked = Set<Int32>()
         let start = Clock.monotonic()
         while !living.isEmpty {
             let elapsed = Clock.monotonic() - start
             if elapsed > grace + 1_000_000_000 { break }
             // A process that is being killed can still have forked: until a look finds none.
             for pid in living where elapsed >= grace || asked.insert(pid).inserted {
+                if !found.contains(where: { $0.pid == pid }) { found.append(Orphan(pid: pid)) }
+                if elapsed >= grace, let i = found.firstIndex(where: { $0.pid == pid }) { found[i].wasKilled = true }
                 _ = Glibc.kill(pid, elapsed >= grace ? SIGKILL : SIGTERM)
             }
             usleep(10_000)
             living = try find()
         }
-        return first
+        return found
     }
 }

@@ -60,7 +60,7 @@ package struct Supervisor: Sendable {
     /// Some have left the job's namespace, others were started by a process that is not ours: both ways are looked.
     private func endOrphans(
         of watch: Watch, in namespace: HeldNamespace?, _ descendants: Descendants
-    ) throws(DFSError) -> [Int32] {
+    ) throws(DFSError) -> [Orphan] {
         let grace = watch.wasKilled ? 0 : orphanGrace * 1_000_000_000
         let found = try JobProcesses.end(grace: grace) { () throws(DFSError) in
             try descendants.reap(besides: watch.pid, always: true)
@@ -88,7 +88,7 @@ package struct Supervisor: Sendable {
         }
     }
 
-    private func outcome(of watch: Watch, _ orphans: [Int32]) throws(DFSError) -> Outcome {
+    private func outcome(of watch: Watch, _ orphans: [Orphan]) throws(DFSError) -> Outcome {
         if let failure = watch.failure { return .failed(failure) }
         guard let result = watch.result(orphans: orphans) else { throw Self.silent }
         // Interrupted while the view was built: that is how it ended.

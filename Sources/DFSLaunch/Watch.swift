@@ -13,6 +13,8 @@ struct Watch {
 
     private var interruptions: Interruptions
     private var forwarded = [Int32]()
+    private var fromTerminal = [Int32]()
+    private let memoryKills = MemoryKills.current()
     private var answer = [UInt8]()
     private var isAnswering = true
     private var started = Clock.now()
@@ -67,7 +69,8 @@ struct Watch {
 
     mutating func act(on signal: Int32, fromKernel: Bool) {
         switch interruptions.decide(signal, fromKernel: fromKernel, now: Clock.monotonic()) {
-        case .nothing: return
+        case .nothing:
+            if fromKernel, signal != SIGCHLD { fromTerminal.append(signal) }
         case .forward:
             if kill(pid, signal) == 0 { forwarded.append(signal) }
         case .kill:
@@ -84,7 +87,7 @@ struct Watch {
     }
 
     /// `nil` before the end.
-    func result(orphans: [Int32]) -> ChildResult? {
+    func result(orphans: [Orphan]) -> ChildResult? {
         guard hasEnded else { return nil }
         let ending: ChildResult.Ending =
             clinux_wifsignaled(status) != 0
@@ -93,7 +96,8 @@ struct Watch {
             ending: ending, started: started, ended: ended, userMicroseconds: Self.microseconds(usage.ru_utime),
             systemMicroseconds: Self.microseconds(usage.ru_stime),
             maximumResidentBytes: Int64(usage.ru_maxrss) * 1024, forwarded: forwarded, wasKilled: wasKilled,
-            orphans: orphans)
+            orphans: orphans, interruptions: fromTerminal,
+            memoryKills: MemoryKills.current()?.since(memoryKills))
     }
 
     private static func microseconds(_ time: timeval) -> Int64 { Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_usec) }

@@ -76,7 +76,7 @@ extension ProcessTests {
             #expect(result.wasKilled)
             #expect(result.forwarded == [SIGTERM, SIGTERM])
             #expect(!result.orphans.isEmpty, "the first sleep")
-            for pid in result.orphans { #expect(try isGone(pid)) }
+            for orphan in result.orphans { #expect(try isGone(orphan.pid)) }
         }
 
         private func isGone(_ pid: Int32) throws -> Bool {
@@ -116,7 +116,7 @@ extension ProcessTests {
             let result = try #require(try supervisor.run(plan).result)
             #expect(result.ending == .exited(0) && result.orphans.count >= 2)
             #expect(try s.read("/logs/stdout") == "ready\nready\nasked\n")
-            for pid in result.orphans { #expect(try isGone(pid)) }
+            for orphan in result.orphans { #expect(try isGone(orphan.pid)) }
         }
 
         @Test(arguments: User.available)

@@ -257,21 +257,22 @@ final class RunSession {
         var result: [String: JSONValue] = [
             "served": .string(view.served), "data-served": serving.json, "working-directory": .string(workKind),
         ]
-        let state: RunOutcome
+        let ending: RunEnding
         let code: Int32
         switch outcome {
         case .ended(let child):
             result["child"] = child.json
             code = child.exitStatus
-            state = Self.outcome(of: child.ending)
+            ending = RunEnding(child)
         case .failed(let failure):
             result["failure"] = [
                 "stage": .string(failure.stage.rawValue), "what": .string(failure.error.what),
                 "cause": failure.error.cause.map { .string($0) } ?? .null,
             ]
             code = failure.exitCode
-            state = .failed
+            ending = RunEnding(failure)
         }
+        result.merge(ending.json) { $1 }
         result["exit"] = .integer(Int64(code))
         for witness in witnesses { result[witness.name] = witness.summary }
         var seal = RunSeal(repository: repository, live: live)
@@ -279,9 +280,9 @@ final class RunSession {
             exclusions: workKind == "overlay" ? nil : plan.survey.exclusions,
             rules: WorkFilter.rules(project: plan.survey.root))
         seal.maximumFileSize = plan.maximumFileSize
-        let sealed = try seal.run(outcome: state, result: result, found: false, by: signer)
+        let sealed = try seal.run(outcome: ending.outcome, result: result, found: false, by: signer)
         if case .failed(let failure) = outcome { throw Failed(failure: failure).error }
-        report(sealed, code)
+        report(sealed, code, ending)
         return ExitCode(rawValue: code)
     }
 
@@ -301,20 +302,11 @@ final class RunSession {
         }
     }
 
-    /// A job that somebody stopped is interrupted; one that crashed has failed.
-    private static func outcome(of ending: ChildResult.Ending) -> RunOutcome {
-        switch ending {
-        case .exited(let code): code == 0 ? .succeeded : .failed
-        case .signalled(let signal):
-            [SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT].contains(signal) ? .interrupted : .failed
-        }
-    }
-
-    private func report(_ sealed: RunSeal.Sealed, _ code: Int32) {
+    private func report(_ sealed: RunSeal.Sealed, _ code: Int32, _ ending: RunEnding) {
         func part(_ name: String, _ tree: TreeReference) -> String {
             "\(name) \(Quantity.count(Int(tree.files), "file")), \(ByteCount(tree.bytes))"
         }
-        let end = code == 0 ? "" : " (exit \(code))"
+        let end = ending.outcome == .succeeded ? "" : " \(ending.outcome.rawValue) (\(ending.reason))"
         let parts =
             [part("outputs", sealed.outputs), part("work", sealed.work)] + leftOut
             + witnesses.compactMap(\.words)

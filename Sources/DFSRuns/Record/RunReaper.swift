@@ -92,7 +92,8 @@ package struct RunReaper {
         prepare(&seal, journal)
         return try seal.run(
             outcome: .interrupted,
-            result: ["reason": "its launcher died", "started": journal["started"] ?? .null], found: true, by: signer
+            result: ["reason": "its launcher died", "actor": "unknown", "started": journal["started"] ?? .null],
+            found: true, by: signer
         ).isRecorded
     }
 }
