@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -171,4 +172,16 @@ int clinux_probe_namespace(int user, const char *layer, struct clinux_namespace_
     if (got == sizeof *result) return 0;
     errno = EIO;
     return -1;
+}
+
+int clinux_terminal(char *name, size_t size) {
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    if (grantpt(fd) || unlockpt(fd) || (errno = ptsname_r(fd, name, size))) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
 }

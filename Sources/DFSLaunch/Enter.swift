@@ -63,7 +63,7 @@ package enum Enter {
         var out = [(OwnedDescriptor, Int32)]()
         for (path, standard) in [(plan.standardOutput, STDOUT_FILENO), (plan.standardError, STDERR_FILENO)] {
             guard let path else { continue }
-            let flags = O_WRONLY | O_APPEND | O_CREAT
+            let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY
             out.append((try OwnedDescriptor.open(bytes: path.bytes, flags, mode: 0o644, at: AT_FDCWD), standard))
         }
         return out

@@ -7,6 +7,9 @@ import Glibc
 final class SignalRelay {
     static let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2]
 
+    /// Tells that the terminal has another size; passed on by `Supervisor` itself.
+    static let windowChange = SIGWINCH
+
     let descriptor: OwnedDescriptor
     private let writing: OwnedDescriptor
 
@@ -14,7 +17,7 @@ final class SignalRelay {
     init() throws(DFSError) {
         (descriptor, writing) = try Pipe.make()
         for end in [descriptor, writing] { _ = clinux_fcntl(end.raw, F_SETFL, Int(O_NONBLOCK)) }
-        let signals = Self.forwarded + [SIGCHLD]
+        let signals = Self.forwarded + [Self.windowChange, SIGCHLD]
         try System.call("cannot watch signals") { clinux_relay_start(writing.raw, signals, Int32(signals.count)) }
     }
 

@@ -4,7 +4,7 @@ import DFSSystem
 import Glibc
 
 /// Starts a job in its view and stays with it to its end.
-package struct Supervisor: Sendable {
+package struct Supervisor {
     package enum Outcome: Sendable {
         /// There was no job: the view could not be built, or the command not executed.
         case failed(EnterFailure)
@@ -19,6 +19,8 @@ package struct Supervisor: Sendable {
     package var grace: UInt64 = 10
     /// Seconds that what is left of the job when its first process has ended has, before it is killed.
     package var orphanGrace: UInt64 = 2
+    /// Terminals that stand in for the user's.
+    package var terminals: [JobTerminal] = []
 
     package init(executable: String, arguments: [String]) {
         self.executable = executable
@@ -45,7 +47,14 @@ package struct Supervisor: Sendable {
                 namespace = HeldNamespace(of: pid, named: watch.mountNamespace)
                 onStart(pid, watch.mountNamespace ?? "")
             }
-            for event in relay.take() { watch.act(on: event.signal, fromKernel: event.fromKernel) }
+            for event in relay.take() {
+                if event.signal == SignalRelay.windowChange {
+                    terminals.forEach { $0.resize() }
+                    _ = kill(pid, event.signal)
+                    continue
+                }
+                watch.act(on: event.signal, fromKernel: event.fromKernel)
+            }
             try watch.reap()
             try descendants.reap(besides: pid)
         }

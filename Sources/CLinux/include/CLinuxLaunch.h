@@ -8,6 +8,9 @@
 
 int clinux_memfd(const char *name);
 
+// A new pseudo-terminal: the descriptor of its master, and the path of its slave. -1 on failure.
+int clinux_terminal(char *name, size_t size);
+
 // Makes the mount at `path` read-only, with `recursive` also those below it. mount_setattr(2): ENOSYS before Linux 5.12.
 int clinux_mount_read_only(const char *path, int recursive);
 // The same for one mount by a remount that keeps the flags it has (in a user namespace they are locked).

@@ -242,11 +242,30 @@ final class RunSession {
                     .init(path: RawPath(live.standardError), output: context.streams.error),
                 ] : [])
         defer { follower.finish() }
-        let supervisor = Supervisor(executable: ServerProcess.executable, arguments: ["dfs", "__enter"])
+        var supervisor = Supervisor(executable: ServerProcess.executable, arguments: ["dfs", "__enter"])
+        supervisor.terminals = terminals(&enter)
+        // Before the follower ends: what is printed is in the logs then.
+        defer { supervisor.terminals.forEach { $0.finish() } }
         return try supervisor.run(enter) { pid, namespace in
             try? writeJournal(started: context.clock(), namespace: namespace)
             for witness in witnesses { witness.began(pid: pid, mountNamespace: namespace) }
         }
+    }
+
+    /// Where the user's terminal is an output of ours, the job's is a terminal too. One that cannot be had is no reason to
+    /// fail: the job writes into the log itself then.
+    private func terminals(_ enter: inout EnterPlan) -> [JobTerminal] {
+        guard plan.request.showsOutput else { return [] }
+        func terminal(_ real: Int32, _ log: String) -> JobTerminal? {
+            guard TerminalDevice.isTerminal(real) else { return nil }
+            return try? JobTerminal(
+                real: real, log: RawPath(log), executable: ServerProcess.executable, arguments: ["dfs", "__pump"])
+        }
+        let output = terminal(context.streams.output, live.standardOutput)
+        let error = terminal(context.streams.error, live.standardError)
+        if let output { enter.standardOutput = output.path }
+        if let error { enter.standardError = error.path }
+        return [output, error].compactMap { $0 }
     }
 
     // MARK: Sealing

@@ -41,6 +41,11 @@ enum HiddenCommands {
         },
         "__history": MakeHistory.run(arguments:),
         "__keep": Keeper.run(arguments:),
+        "__pump": { arguments in
+            guard arguments.count == 2, let terminal = Int32(arguments[0]), let log = NameText.decode(arguments[1])
+            else { return 64 }
+            return LogPump.run(terminal: terminal, log: log)
+        },
         "__seal": BackgroundSealing.run(arguments:),
         "__serve": Serve.run(arguments:),
         "__supervise": Supervise.run(arguments:),
