@@ -70,6 +70,7 @@ struct RunCommand: DFSCommand {
             return .done
         }
         let request = try request(context)
+        if let attached = AttachedRun.current(context.environment) { try attached.execute(request, context) }
         let repository = try context.repository(creating: true)
         try context.warnOfProject()
         return try RunLauncher(context: context, repository: repository).launch(request).code

@@ -1,0 +1,106 @@
+import CLinux
+import DFSHistory
+import DFSLedger
+import DFSModel
+import DFSRuns
+import DFSSystem
+import Glibc
+
+/// The run that this process is a part of: `dfs-run` called by a job is no run of its own, but a step of that one.
+struct AttachedRun {
+    let run: RunID
+    private let directory: String
+
+    /// `nil` outside runs. The variables alone prove nothing: they may have been handed on.
+    static func current(_ environment: ProcessEnvironment) -> AttachedRun? {
+        guard let run = environment["DFS_RUN_ID"].flatMap({ RunID($0) }), let directory = environment["DFS_RUN_DIR"]
+        else {
+            return nil
+        }
+        let isInView = Files.linkTarget(RunView.deepops + "/self") == "runs/\(run)"
+        // Without namespaces the run's directory is the live one.
+        guard isInView || Files.exists(directory + "/journal.json") else { return nil }
+        return AttachedRun(run: run, directory: directory)
+    }
+
+    /// Becomes the command. Never comes back unless it cannot.
+    func execute(_ request: LaunchRequest, _ context: CommandContext) throws(DFSError) -> Never {
+        let repository = try context.repository()
+        let resolver = try context.resolver(repository)
+        guard let record = resolver.state.run(run) else {
+            throw DFSError(
+                .refused, "this is part of run \(run.short), which the store does not know",
+                cause: "another store is set here than where the run was started", hint: "env -u DFS_RUN_ID dfs-run …")
+        }
+        try check(request, record, resolver, context)
+        note(request, repository)
+        context.output.say("part of run \(RunName.of(run)) (\(run.short))")
+        try context.output.flush()
+        let words = request.expands ? request.command.map { placeholders(record, context).expand($0) } : request.command
+        throw Self.become(words, context)
+    }
+
+    /// What the run has is fixed: a step can ask for nothing else.
+    private func check(
+        _ request: LaunchRequest, _ record: RunRecord, _ resolver: Resolver, _ context: CommandContext
+    ) throws(DFSError) {
+        for input in try DataInput.resolve(
+            request.data, resolver,
+            absolute: { path throws(DFSError) in
+                try context.absolute(path)
+            }) where !record.data.contains(where: { $0.key == input.key && $0.content == input.version.content })
+        {
+            let names = record.data.map { "\($0.key)=\($0.dataset)@v\($0.version)" }
+            throw DFSError(
+                .refused, "run \(run.short) has no \(input.key)=\(input.dataset)@v\(input.version.number)",
+                cause: names.isEmpty ? "it has no data" : "its data is fixed: \(names.joined(separator: ", "))",
+                hint: "env -u DFS_RUN_ID dfs-run …")
+        }
+        guard request.deny.isEmpty, !request.inPlace, request.tag == nil, request.note == nil, request.seed == nil,
+            request.require == nil, request.like == nil
+        else {
+            throw DFSError(
+                .refused, "this is part of run \(run.short)", cause: "a run's options are given where it is started",
+                hint: "env -u DFS_RUN_ID dfs-run …")
+        }
+    }
+
+    /// Personal text may be in arguments, and evidence cannot be redacted: only the program's name is noted.
+    private func note(_ request: LaunchRequest, _ repository: Repository) {
+        let program = request.command.first?.split(separator: "/").last.map(String.init) ?? ""
+        let line: JSONValue = [
+            "time": .string(Clock.now().description), "pid": .integer(Int64(getpid())),
+            "program": .string(NameText.encode(ArgumentText.bytes(of: program))),
+            "arguments": .integer(Int64(request.command.count - 1)),
+        ]
+        let path = LiveRun(storeRoot: repository.root, run: run).evidence + "/steps.jsonl"
+        guard let file = try? OwnedDescriptor.open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, mode: 0o644) else {
+            return
+        }
+        try? Files.write(line.canonicalBytes + [0x0a], to: file.raw, what: path)
+    }
+
+    private func placeholders(_ record: RunRecord, _ context: CommandContext) -> Placeholders {
+        var values = ["run": run.description, "outputs": context.environment["DFS_OUTPUTS"] ?? ""]
+        let data = context.environment["DFS_DATA"] ?? ""
+        values["data"] = data
+        for input in record.data { values["data:" + input.key] = data + "/" + input.key }
+        return Placeholders(values: values)
+    }
+
+    private static func become(_ words: [String], _ context: CommandContext) -> DFSError {
+        var argv = words.map { word -> UnsafeMutablePointer<CChar>? in
+            withCName(ArgumentText.bytes(of: word)) { strdup($0) }
+        }
+        argv.append(nil)
+        clinux_reset_signals()
+        _ = clinux_exec(argv[0], argv, clinux_environment())
+        let code = errno
+        let name = words.first ?? ""
+        return code == ENOENT
+            ? DFSError(.commandNotFound, "\(name) was not found", hint: "command -v \(ShellText.quote(name))")
+            : DFSError(
+                .cannotExecute, "\(name) cannot be executed", cause: String(cString: strerror(code)),
+                hint: "ls -l \(ShellText.quote(name))", errno: code)
+    }
+}
