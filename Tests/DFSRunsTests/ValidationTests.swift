@@ -60,6 +60,8 @@ import Testing
     /// A change that is far greater than the noise is named in spite of it.
     @Test func aChangeBeyondTheNoiseIsNamed() {
         #expect(Self.verdict(0.9, base: [0.9, 0.9001], data: [0.5, 0.5001]).causes == [.data])
+        // All values within the tolerance of each other: the noise does not matter.
+        #expect(Self.verdict(0.9, base: [0.9, 0.903], data: [0.901, 0.905]).outcome == .confirmed)
         #expect(Self.verdict(0.9, base: [0.90, 0.93], data: [0.88, 0.91]).outcome == .inconclusive)
     }
 

@@ -22,16 +22,20 @@ package struct ValidationEffect: Sendable, Equatable {
     package let measure: String
     package let difference: Double
     package let noise: Double
+    /// Between the least and the greatest of all values that are compared.
+    package let range: Double
     package let tolerance: Double
 
-    /// What lies within the noise is put down to nothing, however small the tolerance.
+    /// What lies within the noise is put down to nothing, however small the tolerance; where no two values differ by more than
+    /// is tolerated, it does not matter what the noise is.
     package var judgement: Judgement {
-        if difference == 0 { return .same }
+        if difference == 0, noise <= tolerance || range <= tolerance { return .same }
+        if max(difference.magnitude, range) <= tolerance { return .withinTolerance }
         if difference.magnitude <= noise { return .withinNoise }
         return difference.magnitude <= tolerance ? .withinTolerance : .beyondTolerance
     }
 
-    /// The noise is greater than what is tolerated: whether the difference is could not be told.
+    /// Noise and differences are greater than what is tolerated: whether the change did it cannot be told.
     package var isInconclusive: Bool { judgement == .withinNoise && noise > tolerance }
 
     package var json: JSONValue {

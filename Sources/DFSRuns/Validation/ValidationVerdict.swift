@@ -18,7 +18,8 @@ package struct ValidationVerdict: Sendable, Equatable {
                 let others = cells.compactMap { values[$0] }.filter { !compared.contains($0) }
                 return ValidationEffect(
                     cause: cause, measure: tolerance.measure, difference: Self.difference(plus, minus),
-                    noise: NoiseBound.bound(compared, others: others), tolerance: tolerance.value)
+                    noise: NoiseBound.bound(compared, others: others), range: Self.range(compared.flatMap(\.self)),
+                    tolerance: tolerance.value)
             }
             func cell(_ code: Bool, _ data: Bool) -> [Double]? {
                 values[ValidationCell(hasNewCode: code, hasNewData: data)]
@@ -32,6 +33,12 @@ package struct ValidationVerdict: Sendable, Equatable {
             }
             return out
         }
+    }
+
+    /// Infinite where some are numbers and others not.
+    private static func range(_ values: [Double]) -> Double {
+        if values.allSatisfy(\.isNaN) { return 0 }
+        return values.contains(where: \.isNaN) ? .infinity : (values.max() ?? 0) - (values.min() ?? 0)
     }
 
     /// 0 where both sides are not numbers, infinite where one is.
