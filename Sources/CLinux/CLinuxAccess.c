@@ -2,7 +2,10 @@
 #include "CLinux.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // Of the kernel's ABI (linux/fanotify.h): FAN_MARK_IGNORED_SURV_MODIFY, FAN_MARK_EVICTABLE, FAN_MARK_IGNORE.
 enum { survives_writes = 0x40, evictable = 0x200, ignore = 0x400 };
@@ -19,4 +22,9 @@ int clinux_fanotify_watch_mount(int group, const char *path) {
 
 int clinux_fanotify_ignore(int group, int fd) {
     return fanotify_mark(group, FAN_MARK_ADD | ignore | survives_writes | evictable, FAN_OPEN, fd, NULL);
+}
+
+int clinux_open_in_root(int root, const char *path) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+    return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 }

@@ -10,4 +10,7 @@ int clinux_fanotify_open(void);
 int clinux_fanotify_watch_mount(int group, const char *path);
 // Asks for no more opens of the file `fd`. The mark goes when the kernel drops the inode (Linux 6.0).
 int clinux_fanotify_ignore(int group, int fd);
+
+// Opens `path` (O_PATH) with `root` for the root directory, also for links in it. openat2(2) with RESOLVE_IN_ROOT.
+int clinux_open_in_root(int root, const char *path);
 #endif

@@ -54,11 +54,16 @@ package final class OpenWatch: Sendable {
         running = Mutex(endWriting)
     }
 
-    /// Watches the mount at `path`, which may lead into another mount namespace (`/proc/PID/root/…`).
-    package func add(mount path: RawPath) throws(DFSError) {
-        try System.call("cannot watch the opens below \(path)", fault: "fanotify") {
-            withCName(path.bytes) { clinux_fanotify_watch_mount(group.raw, $0) }
-        }
+    /// Watches the mount at `path` in the mount namespace of a process. Returns the path without links, as what is opened
+    /// will be named.
+    package func add(mountAt path: RawPath, of pid: Int32) throws(DFSError) -> [UInt8] {
+        let what = "cannot watch the opens below \(path)"
+        let root = try OwnedDescriptor.open("/proc/\(pid)/root", clinux_O_PATH | O_DIRECTORY)
+        let place = OwnedDescriptor(
+            adopting: try System.call(what) { withCName(path.bytes) { clinux_open_in_root(root.raw, $0) } })
+        let name = Mounts.path(of: place)
+        try System.call(what, fault: "fanotify") { clinux_fanotify_watch_mount(group.raw, name) }
+        return try ViewBuilder.linkTarget(Array(name.utf8), at: AT_FDCWD)
     }
 
     /// Begins to take what the kernel has to tell.

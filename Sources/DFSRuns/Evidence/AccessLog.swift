@@ -6,7 +6,7 @@ import Glibc
 /// things are seen, so that whoever is killed leaves what he saw.
 ///
 /// Used by one thread at a time. The folder may not be there yet: lines wait in memory until it is.
-package struct AccessLog {
+package struct AccessLog: Sendable {
     package static let format = "dfs.access-log/1"
     /// Nanoseconds since 1970, as times stand in the log.
     package typealias Nanoseconds = Int64

@@ -116,7 +116,7 @@ package struct AccessStatement {
         out.put("]},\"monitoredProcess\":")
         out.put(json: [
             "event": .string("run:\(run.id)"), "hostID": .string("dfs:key:\(run.key.text)"),
-            "type": "https://deepops.dev/run/v1",
+            "type": "dfs:run/1",
         ])
         out.put("},\"predicateType\":")
         out.put(json: .string(Self.predicateType))
@@ -129,7 +129,7 @@ package struct AccessStatement {
 
     private var monitor: JSONValue {
         [
-            "type": "https://deepops.dev/access/v1", "configSource": [:],
+            "type": "dfs:access/1", "configSource": [:],
             "tracePolicy": ["monitors": .array(trace.sessions.map(\.header))],
         ]
     }

@@ -43,16 +43,18 @@ package final class AccessRecorder: Sendable {
     /// Whether what is read is noted; refusals always are.
     package let notesReads: Bool
     private let state = Mutex(State())
-    private let log: Lock
-    // Under `log`.
-    private nonisolated(unsafe) var file: AccessLog
-    private nonisolated(unsafe) var failures = 0
+    private struct Output: Sendable {
+        var log: AccessLog
+        /// What was seen and has no place.
+        var failures = 0
+    }
+
+    private let output: Mutex<Output>
 
     /// `path`: the log, in a folder that may appear only later. `header`: what the first line says.
     package init(path: String, notesReads: Bool, header: [String: JSONValue]) {
         self.notesReads = notesReads
-        log = Lock()
-        file = AccessLog(path: path, header: header)
+        output = Mutex(Output(log: AccessLog(path: path, header: header)))
     }
 
     private static var now: AccessLog.Nanoseconds { Clock.now().nanosecondsSince1970 }
@@ -91,61 +93,63 @@ package final class AccessRecorder: Sendable {
     }
 
     /// Appends to the log what was seen since the last call; with `ending` also how often in all, and that this is the end.
+    /// (Files that are read again and again would fill the log before.)
     package func write(_ tree: VirtualTree, ending: Bool = false) {
-        // Files that are read again and again would fill the log: that is written at the end.
-        try? log.hold {
+        output.withLock { output in
             let (fresh, refusals) = state.withLock { state in
                 defer { (state.fresh, state.freshRefusals) = ([], []) }
                 return (state.fresh, state.freshRefusals)
             }
             // A file is made only for something: the folder may still be replaced while nothing runs.
             guard ending || !fresh.isEmpty || !refusals.isEmpty else { return }
-            for one in fresh { put(one, tree) }
-            for one in refusals { put(one, tree) }
-            if ending { end() }
-            file.flush()
+            for one in fresh { Self.put(one, tree, &output) }
+            for one in refusals { Self.put(one, tree, &output) }
+            if ending { end(&output) }
+            output.log.flush()
         }
     }
 
-    private func put(_ one: Fresh, _ tree: VirtualTree) {
-        guard let location = try? tree.location(of: one.node) else {
-            failures += 1
+    private static func put(_ one: Fresh, _ tree: VirtualTree, _ output: inout Output) {
+        guard let location = (try? tree.location(of: one.node)) ?? nil else {
+            output.failures += 1
             return
         }
-        file.opened(
+        output.log.opened(
             one.n, location.source, path: location.path, at: one.time, digest: location.digest, size: location.size)
     }
 
-    private func put(_ one: FreshRefusal, _ tree: VirtualTree) {
-        guard let location = try? tree.location(of: one.refusal.node) else {
-            failures += 1
+    private static func put(_ one: FreshRefusal, _ tree: VirtualTree, _ output: inout Output) {
+        guard let location = (try? tree.location(of: one.refusal.node)) ?? nil else {
+            output.failures += 1
             return
         }
         let name = one.refusal.name
         let path = location.path + (location.path.isEmpty || name.isEmpty ? [] : [0x2f]) + name
         var line: [String: JSONValue] = [
             "d": .integer(Int64(one.n)), "at": .integer(one.time), "denied": .string(one.refusal.operation),
-            "path": .string(NameText.encode(path)), "s": .integer(Int64(file.number(of: location.source))),
+            "path": .string(NameText.encode(path)), "s": .integer(Int64(output.log.number(of: location.source))),
         ]
         if one.pid > 0 { line["pid"] = .integer(Int64(one.pid)) }
         if let command = one.command { line["command"] = .string(command) }
-        file.append(.object(line))
+        output.log.append(.object(line))
     }
 
-    private func end() {
+    private func end(_ output: inout Output) {
         let (unlisted, again, refusedAgain) = state.withLock { state in
             var again = [(Int, AccessTally.Entry)](), refused = [(Int, AccessTally.Entry)]()
             state.tally.takeDue { again.append(($0, $1)) }
             state.refused.takeDue { refused.append(($0, $1)) }
             return (state.unlisted, again, refused)
         }
-        for (n, entry) in again { file.again(n, count: Int(entry.count), last: entry.last) }
+        for (n, entry) in again { output.log.again(n, count: Int(entry.count), last: entry.last) }
         for (n, entry) in refusedAgain {
-            file.append(
+            output.log.append(
                 ["d": .integer(Int64(n)), "count": .integer(Int64(entry.count)), "last": .integer(entry.last)])
         }
-        file.append([
-            "end": .integer(Self.now), "lost": .integer(Int64(failures)), "unlisted": .integer(Int64(unlisted)),
-        ])
+        var line: [String: JSONValue] = [
+            "end": .integer(Self.now), "lost": .integer(Int64(output.failures)), "unlisted": .integer(Int64(unlisted)),
+        ]
+        if output.failures > 0 { line["reason"] = "a file that was read has no place" }
+        output.log.append(.object(line))
     }
 }
