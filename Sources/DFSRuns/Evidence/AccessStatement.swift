@@ -107,13 +107,14 @@ package struct AccessStatement {
         out.put(json: monitor)
         out.put(",\"monitorLog\":{\"fileAccess\":[")
         for (i, opened) in trace.files.enumerated() {
-            if i > 0 { out.put(",") }
+            // One on each line, so that it can be read piece by piece.
+            out.put(i > 0 ? ",\n" : "\n")
             out.put(opened)
             guard out.bytes.count >= 1 << 20 else { continue }
             try file.append(out.bytes)
             out.clear()
         }
-        out.put("]},\"monitoredProcess\":")
+        out.put("\n]},\"monitoredProcess\":")
         out.put(json: [
             "event": .string("run:\(run.id)"), "hostID": .string("dfs:key:\(run.key.text)"),
             "type": "dfs:run/1",

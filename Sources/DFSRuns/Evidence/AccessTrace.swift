@@ -60,7 +60,8 @@ package struct AccessTrace: Sendable {
             guard let bytes = try Files.readRegular(folder + "/" + name, limit: limit) else { continue }
             trace.take(bytes)
         }
-        trace.merge()
+        trace.mergeFiles()
+        trace.mergeDenials()
         return trace
     }
 
@@ -131,7 +132,30 @@ package struct AccessTrace: Sendable {
 
     // MARK: All logs
 
-    private mutating func merge() {
+    /// A directory that was reached in several ways has as many numbers, and one name.
+    private mutating func mergeDenials() {
+        struct Key: Hashable {
+            var source: AccessSource
+            var path: [UInt8]
+            var operation: String
+        }
+        var known = [Key: Int](), merged = [Denial]()
+        for denial in denials {
+            let key = Key(source: denial.source, path: denial.path, operation: denial.operation)
+            guard let i = known[key] else {
+                known[key] = merged.count
+                merged.append(denial)
+                continue
+            }
+            merged[i].count += denial.count
+            merged[i].last = max(merged[i].last, denial.last)
+            guard denial.first < merged[i].first else { continue }
+            (merged[i].first, merged[i].pid, merged[i].command) = (denial.first, denial.pid, denial.command)
+        }
+        denials = merged
+    }
+
+    private mutating func mergeFiles() {
         var names = [AccessSource: String]()
         for file in files where names[file.source] == nil { names[file.source] = file.source.reference }
         files.sort { a, b in
