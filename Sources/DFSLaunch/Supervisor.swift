@@ -31,11 +31,18 @@ package struct Supervisor {
     ///
     /// While it runs, signals sent to this process by others are passed on to the job; what a terminal sends reaches
     /// it by itself. What the job leaves behind is ended too: nothing of it writes when this returns.
-    /// `parent`, `status` and `gate` of the plan are filled in. With `plan.waits`, `onReady` is called with the entering
-    /// process's id when the view stands and nothing of the command has run. `onStart` is called with the job's process id and
+    /// `parent`, `status` and `gate` of the plan are filled in. `onStart` is called with the job's process id and
     /// mount namespace once the command has been executed. Throws when no process could be started.
     package func run(
-        _ plan: EnterPlan, onReady: (_ pid: Int32) -> Void = { _ in },
+        _ plan: EnterPlan, onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }
+    ) throws(DFSError) -> Outcome {
+        try run(plan, onReady: { _ in }, onStart: onStart)
+    }
+
+    /// As the other; with `plan.waits`, `onReady` is called with the entering process's id when the view stands and nothing of
+    /// the command has run.
+    package func run(
+        _ plan: EnterPlan, onReady: (_ pid: Int32) -> Void,
         onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }
     ) throws(DFSError) -> Outcome {
         let relay = try SignalRelay()
