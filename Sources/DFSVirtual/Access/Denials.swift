@@ -15,6 +15,11 @@ package struct Denials: Sendable {
         /// Whether there is nothing in it: such content is everywhere, and says nothing.
         package var isEmpty: Bool
 
+        /// `ct@v12/split/test`; names that are no UTF-8 are not exact.
+        package var reference: String {
+            "\(dataset)@v\(version)" + path.map { "/" + String(decoding: $0, as: UTF8.self) }.joined()
+        }
+
         package init(dataset: String, version: Int, path: [[UInt8]], entry: TreeEntry) {
             self.dataset = dataset
             self.version = version
