@@ -103,7 +103,10 @@ let package = Package(
             exclude: ["Fixtures"]),
         tests(
             "DFSVirtualTests",
-            ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSVirtual", "CLinux", "DFSTestSupport"]),
+            [
+                "DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSVirtual", "CLinux",
+                "DFSTestSupport",
+            ]),
         tests("DFSFuseTests", ["DFSModel", "DFSSystem", "DFSStore", "DFSVirtual", "DFSFuse", "DFSTestSupport"]),
         tests(
             "DFSSealedViewTests",

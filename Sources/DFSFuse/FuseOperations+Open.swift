@@ -27,6 +27,7 @@ extension FuseOperations {
         } catch {
             return reply.fail(error)
         }
+        context.tree.noteOpen(id)
         guard context.mode == .passthrough else {
             _ = reply.opened(file)
             return
@@ -63,6 +64,7 @@ extension FuseOperations {
         context.count(.opendir, id)
         guard !context.statelessDirectories.load(ordering: .relaxed), let file else { return reply.fail(ENOSYS) }
         do throws(DFSError) {
+            try context.tree.admit(directory: id, caller: caller(request))
             let keep: UInt32 = try context.tree.attributes(of: id).lifetime == .none ? 0 : 1
             file.pointee.keep_cache = keep
             file.pointee.cache_readdir = keep

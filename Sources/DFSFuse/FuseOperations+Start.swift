@@ -29,7 +29,9 @@ extension FuseOperations {
         refuse(FUSE_CAP_SPLICE_WRITE)
         refuse(FUSE_CAP_SPLICE_MOVE)
         context.offersStateless.store(offers(FUSE_CAP_NO_OPEN_SUPPORT), ordering: .relaxed)
-        context.statelessDirectories.store(offers(FUSE_CAP_NO_OPENDIR_SUPPORT), ordering: .relaxed)
+        // Where something is denied, opening it is refused: then every directory is asked about.
+        let isOpen = context.tree.options.denials.isEmpty
+        context.statelessDirectories.store(offers(FUSE_CAP_NO_OPENDIR_SUPPORT) && isOpen, ordering: .relaxed)
     }
 
     /// Whatever would change something. The mount is read-only, so the kernel refuses before; should somebody remount

@@ -37,6 +37,12 @@ enum FuseOperations {
         }
     }
 
+    /// The process that asks; 0 where it cannot be told.
+    static func caller(_ request: fuse_req_t?) -> Int32 {
+        guard let request, let caller = fuse_req_ctx(request) else { return 0 }
+        return caller.pointee.pid
+    }
+
     private static func bytes(_ name: UnsafePointer<CChar>?) -> [UInt8] {
         guard let name else { return [] }
         return UnsafeBufferPointer(start: name, count: strlen(name)).map { UInt8(bitPattern: $0) }
@@ -48,7 +54,7 @@ enum FuseOperations {
             let isControl = parent == NodeID.root.raw && name == Array(".dfs".utf8)
             FuseOperations.answer(request, isControl ? .control : .lookup, parent) { context, id throws(DFSError) in
                 guard name.count <= 255 else { return .failed(ENAMETOOLONG) }
-                switch try context.tree.lookup(name, in: id) {
+                switch try context.tree.lookup(name, in: id, caller: FuseOperations.caller(request)) {
                 case .found(let attributes, let lifetime): return .found(attributes, lifetime)
                 case .absent(let lifetime): return .absent(lifetime)
                 }
@@ -141,12 +147,14 @@ enum FuseOperations {
         let reply = FuseReply(request, context, .read, id)
         context.count(.read, id)
         guard offset >= 0 else { return reply.fail(EINVAL) }
-        if offset == 0, !id.isControl { context.neighbours.note(id) }
+        // What the kernel is given unasked would be read without a trace.
+        if offset == 0, !id.isControl, context.tree.accesses?.notesReads != true { context.neighbours.note(id) }
         let buffer = context.buffers.take()
         defer { context.buffers.give(buffer) }
         let room = UnsafeMutableRawBufferPointer(rebasing: buffer.memory[..<min(max(size, 0), BufferPool.size)])
         do throws(DFSError) {
-            let count = try context.tree.read(id, at: UInt64(offset), into: room)
+            let count = try context.tree.read(
+                id, at: UInt64(offset), caller: caller(request), into: room)
             if !id.isControl { context.tree.statistics.count(bytesRead: count) }
             reply.data(UnsafeRawBufferPointer(rebasing: room[..<count]))
         } catch {
@@ -166,7 +174,9 @@ enum FuseOperations {
         var used = 0
         let room = min(max(size, 0), BufferPool.size)
         do throws(DFSError) {
-            try context.tree.list(id, after: UInt64(bitPattern: Int64(offset))) { listed in
+            try context.tree.list(
+                id, after: UInt64(bitPattern: Int64(offset)), caller: caller(request)
+            ) { listed in
                 guard let base = buffer.memory.baseAddress else { return false }
                 let needed = add(
                     listed, plus: plus, request, context, base.assumingMemoryBound(to: CChar.self) + used, room - used)

@@ -30,7 +30,7 @@ package final class FuseServer: Sendable {
     package let options: MountOptions
     /// The absolute path without symlinks.
     package let mountpoint: String
-    private let tree: VirtualTree
+    package let tree: VirtualTree
     private let log: @Sendable (String) -> Void
     /// Guards the session: its pointer is used by another thread only under this lock and while it is mounted or serving.
     private let state = Mutex(State())

@@ -45,10 +45,24 @@ package enum Enter {
                 withCName(plan.workingDirectory.bytes) { chdir($0) }
             }
         }
+        pass(plan)
         for (descriptor, standard) in logs { dup2(descriptor.raw, standard) }
         tell(.entered(mountNamespace: Files.linkTarget("/proc/self/ns/mnt") ?? ""), to: plan.status, errors: false)
         clinux_reset_signals()
         throw execute(plan)
+    }
+
+    /// Lets the launcher look at what has been built, and waits for its word. A launcher that is gone gives none.
+    private static func pass(_ plan: EnterPlan) {
+        guard plan.gate >= 0 else { return }
+        _ = clinux_fcntl(plan.gate, F_SETFD, Int(FD_CLOEXEC))
+        tell(.ready, to: plan.status, errors: false)
+        var word: UInt8 = 0
+        while true {
+            let count = read(plan.gate, &word, 1)
+            if count == 1 { return }
+            if count == 0 || errno != EINTR { _exit(125) }
+        }
     }
 
     /// The kernel kills this process, and after exec the job, when the launcher's thread that started it ends.

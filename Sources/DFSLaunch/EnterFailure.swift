@@ -38,12 +38,15 @@ package struct EnterFailure: Error, Sendable {
 /// What the entering process writes to the status descriptor: one JSON object a line, at most one of each kind.
 /// End of file without a failure means that the command was executed, if `entered` came before.
 package enum EnterAnswer: Sendable {
-    /// All is built and exec comes next. The link text of the job's mount namespace (`mnt:[…]`).
+    /// All is built, and the launcher may look at it; it opens the gate (`EnterPlan.gate`).
+    case ready
+    /// Exec comes next. The link text of the job's mount namespace (`mnt:[…]`).
     case entered(mountNamespace: String)
     case failed(EnterFailure)
 
     package var json: JSONValue {
         switch self {
+        case .ready: return ["ready": true]
         case .entered(let namespace): return ["entered": .string(namespace)]
         case .failed(let failure):
             var members: [String: JSONValue] = [
@@ -58,6 +61,10 @@ package enum EnterAnswer: Sendable {
     }
 
     package init?(json: JSONValue) {
+        if json["ready"] != nil {
+            self = .ready
+            return
+        }
         if let namespace = json["entered"]?.string {
             self = .entered(mountNamespace: namespace)
             return

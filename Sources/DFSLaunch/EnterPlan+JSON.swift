@@ -9,6 +9,7 @@ extension EnterPlan {
             "gid": .integer(Int64(gid)), "steps": .array(steps.map(\.json)), "directory": .path(workingDirectory),
             "environment": .array(environment.map { .name($0) }), "arguments": .array(arguments.map { .name($0) }),
             "parent": .integer(Int64(parent)), "status": .integer(Int64(status)),
+            "gate": .integer(Int64(gate)),
             "avoidsNewCalls": .bool(avoidsNewCalls),
         ]
         if let standardOutput { members["stdout"] = .path(standardOutput) }
@@ -30,6 +31,7 @@ extension EnterPlan {
             environment: try json.names("environment"), arguments: try json.names("arguments"))
         self.parent = parent
         self.status = status
+        gate = json["gate"]?.integer.flatMap(Int32.init(exactly:)) ?? -1
         avoidsNewCalls = json["avoidsNewCalls"]?.bool ?? false
         if json["stdout"] != nil { standardOutput = try json.path("stdout") }
         if json["stderr"] != nil { standardError = try json.path("stderr") }

@@ -55,6 +55,11 @@ package struct EnterPlan: Sendable, Equatable {
     package var parent: Int32 = 0
     /// An open descriptor for the answer (`EnterAnswer`); -1 writes errors to stderr. `Supervisor` sets it.
     package var status: Int32 = -1
+    /// Whether the command waits until the launcher has seen the view (`Supervisor.run`'s `onReady`).
+    package var waits = false
+    /// An open descriptor from which one byte lets the command begin; its end ends the entering process. -1 for none.
+    /// `Supervisor` sets it.
+    package var gate: Int32 = -1
     /// Uses no system call younger than Linux 5.12, as on a kernel that lacks them.
     package var avoidsNewCalls = false
 

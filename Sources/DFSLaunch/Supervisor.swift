@@ -31,19 +31,35 @@ package struct Supervisor {
     ///
     /// While it runs, signals sent to this process by others are passed on to the job; what a terminal sends reaches
     /// it by itself. What the job leaves behind is ended too: nothing of it writes when this returns.
-    /// `parent` and `status` of the plan are filled in. `onStart` is called with the job's process id and
+    /// `parent`, `status` and `gate` of the plan are filled in. `onStart` is called with the job's process id and
     /// mount namespace once the command has been executed. Throws when no process could be started.
     package func run(
         _ plan: EnterPlan, onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }
     ) throws(DFSError) -> Outcome {
+        try run(plan, onReady: { _ in }, onStart: onStart)
+    }
+
+    /// As the other; with `plan.waits`, `onReady` is called with the entering process's id when the view stands and nothing of
+    /// the command has run.
+    package func run(
+        _ plan: EnterPlan, onReady: (_ pid: Int32) -> Void,
+        onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }
+    ) throws(DFSError) -> Outcome {
         let relay = try SignalRelay()
         let descendants = try Descendants()
-        let (pid, answer) = try spawn(plan)
+        var gate = plan.waits ? try Pipe.make() : nil
+        let (pid, answer) = try spawn(plan, gate: gate?.0)
         var watch = Watch(pid: pid, grace: grace * 1_000_000_000)
         var namespace: HeldNamespace?
         while !watch.hasEnded {
             watch.wait(signals: relay.descriptor.raw, answer: answer.raw)
-            if watch.read(answer.raw) {
+            let hasBegun = watch.read(answer.raw)
+            if watch.isReady, let open = gate {
+                onReady(pid)
+                try? Files.write([1], to: open.1.raw, what: "the gate")
+                gate = nil
+            }
+            if hasBegun {
                 namespace = HeldNamespace(of: pid, named: watch.mountNamespace)
                 onStart(pid, watch.mountNamespace ?? "")
             }
@@ -114,12 +130,13 @@ package struct Supervisor {
 
     /// The process id, and where its answer will come. The plan goes through memory, not through a file: it holds the
     /// environment.
-    private func spawn(_ plan: EnterPlan) throws(DFSError) -> (Int32, OwnedDescriptor) {
+    private func spawn(_ plan: EnterPlan, gate: OwnedDescriptor?) throws(DFSError) -> (Int32, OwnedDescriptor) {
         let (answer, status) = try Pipe.make()
         _ = clinux_fcntl(answer.raw, F_SETFL, Int(O_NONBLOCK))
         var plan = plan
         plan.parent = getpid()
         plan.status = status.raw
+        plan.gate = gate?.raw ?? -1
         let memory = OwnedDescriptor(
             adopting: try System.call("cannot make a file in memory") { clinux_memfd("dfs-enter-plan") })
         try Files.write(plan.json.canonicalBytes, to: memory.raw, what: "the plan")
@@ -130,6 +147,7 @@ package struct Supervisor {
         // of dfs-run has left open for the job.
         posix_spawn_file_actions_adddup2(&actions, memory.raw, memory.raw)
         posix_spawn_file_actions_adddup2(&actions, status.raw, status.raw)
+        if let gate { posix_spawn_file_actions_adddup2(&actions, gate.raw, gate.raw) }
 
         let words = arguments + [Mounts.path(of: memory)]
         let argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]

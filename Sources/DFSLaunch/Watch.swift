@@ -11,12 +11,16 @@ struct Watch {
     private(set) var hasEnded = false
     private(set) var wasKilled = false
 
+    private static let ready = EnterAnswer.ready.json.canonicalBytes + [UInt8(ascii: "\n")]
+
     private var interruptions: Interruptions
     private var forwarded = [Int32]()
     private var fromTerminal = [Int32]()
     private let memoryKills = MemoryKills.current()
     private var answer = [UInt8]()
     private var isAnswering = true
+    /// Whether the entering process waits at its gate, or has passed it.
+    private(set) var isReady = false
     private var started = Clock.now()
     private var ended = Clock.now()
     private var status: Int32 = 0
@@ -45,6 +49,7 @@ struct Watch {
                 return false
             }
             answer += buffer.prefix(count)
+            isReady = isReady || answer.starts(with: Self.ready)
             if count == 0 {
                 isAnswering = false
                 return parseAnswer()
@@ -57,6 +62,7 @@ struct Watch {
         for line in answer.split(separator: UInt8(ascii: "\n")) {
             guard let json = try? JSONValue.parse(Array(line)) else { continue }
             switch EnterAnswer(json: json) {
+            case .ready: break
             case .entered(let namespace): mountNamespace = namespace
             case .failed(let failure): self.failure = failure
             case nil: break

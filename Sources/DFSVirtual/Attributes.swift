@@ -72,6 +72,6 @@ package struct Listed: Sendable {
     /// Position after this entry.
     package var next: UInt64
     /// Whether the attributes may be taken for a lookup's. Not so for `.`, `..` and names of live runs, where only
-    /// kind and inode number are right.
+    /// kind and inode number are right, nor for files that are denied.
     package var isComplete: Bool
 }

@@ -23,10 +23,15 @@ struct PlaceListing: Sendable {
 extension VirtualTree {
     /// Calls `body` with the entries after the position `cookie` (0: from the start, with `.` and `..`) until it
     /// returns `false` or they end. Positions stay valid for the life of the mount, whatever is added meanwhile.
-    package func list(_ id: NodeID, after cookie: UInt64, _ body: (Listed) -> Bool) throws(DFSError) {
+    package func list(
+        _ id: NodeID, after cookie: UInt64, caller: Int32 = 0, _ body: (Listed) -> Bool
+    ) throws(DFSError) {
         guard id.item == 0 else { throw DFSError(.operational, "not a directory", errno: ENOTDIR) }
         let number = id.directory
         let directory = try directory(number)
+        if case .stored(let stored) = directory, stored.standing.isDenied {
+            throw refuse("list", NodeID(directory: number), caller)
+        }
         if case .live(let location) = directory {
             return try list(location, number: number, after: cookie, body)
         }
@@ -71,7 +76,8 @@ extension VirtualTree {
             return body(
                 Listed(
                     name: entry.name, attributes: attributes, lifetime: stored.lifetime, next: UInt64(ordinal) + 3,
-                    isComplete: true))
+                    isComplete: entry.kind != .file
+                        || !options.denials.standing(of: entry, in: stored.standing).isDenied))
         }
     }
 

@@ -5,11 +5,14 @@ import Glibc
 
 extension VirtualTree {
     /// What `name` in the directory `parent` stands for. Counts as one lookup of the id found (see `forget`).
-    package func lookup(_ name: [UInt8], in parent: NodeID) throws(DFSError) -> LookupResult {
+    /// `caller`: the process that asks, for the record of what is refused.
+    package func lookup(
+        _ name: [UInt8], in parent: NodeID, caller: Int32 = 0
+    ) throws(DFSError) -> LookupResult {
         guard parent.item == 0 else { throw DFSError(.operational, "not a directory", errno: ENOTDIR) }
         let number = parent.directory
         switch try directory(number) {
-        case .stored(let stored): return try lookup(name, in: stored, number: number)
+        case .stored(let stored): return try lookup(name, in: stored, number: number, caller)
         case .live(let location): return try lookup(name, in: location, number: number)
         case .empty: return .absent(lifetime: .none)
         case .place(let place):
@@ -44,10 +47,16 @@ extension VirtualTree {
     }
 
     private func lookup(
-        _ name: [UInt8], in stored: StoredDirectory, number: UInt32
+        _ name: [UInt8], in stored: StoredDirectory, number: UInt32, _ caller: Int32
     ) throws(DFSError) -> LookupResult {
+        // Nor is it said what is not there.
+        if stored.standing.isDenied { throw refuse("lookup", NodeID(directory: number), name: name, caller) }
         guard let address = stored.entry.address, let (ordinal, entry) = try reader.find(name, in: address) else {
             return .absent(lifetime: stored.lifetime)
+        }
+        // A directory can be seen to be there. A file cannot: with its id it would be opened without a question.
+        if entry.kind == .file, options.denials.standing(of: entry, in: stored.standing).isDenied {
+            throw refuse("lookup", NodeID(directory: number), name: name, caller)
         }
         let id = try id(of: entry, at: ordinal, in: number, stored)
         return .found(.content(entry, id: id, lifetime: stored.lifetime), lifetime: stored.lifetime)

@@ -6,13 +6,17 @@ import Glibc
 extension VirtualTree {
     /// Fills `buffer` from `offset` on and returns how many bytes there were; fewer than asked only at the end.
     package func read(
-        _ id: NodeID, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+        _ id: NodeID, at offset: UInt64, caller: Int32 = 0, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DFSError) -> Int {
         switch try node(id) {
         case .directory: throw DFSError(.operational, "a directory cannot be read", errno: EISDIR)
         case .link: throw DFSError(.operational, "a symlink cannot be read", errno: EINVAL)
-        case .entry(let entry, _):
+        case .entry(let entry, let stored):
             guard entry.kind == .file else { throw DFSError(.operational, "not a file", errno: EINVAL) }
+            if options.denials.standing(of: entry, in: stored.standing).isDenied {
+                throw refuse("read", NodeID(directory: id.directory), name: entry.name, caller)
+            }
+            accesses?.note(id)
             return try read(entry, at: offset, into: buffer)
         case .document(let bytes, _, _):
             guard offset < UInt64(bytes.count) else { return 0 }

@@ -17,6 +17,8 @@ package final class VirtualTree: Sendable {
         package var rootMode: UInt16
         /// A path on the file system whose size statfs(2) shows: the store.
         package var capacityPath: String?
+        /// What is shown as being there, and no more.
+        package var denials = Denials()
 
         package init(version: String, rootMode: UInt16 = 0o555, capacityPath: String? = nil) {
             self.version = version
@@ -31,6 +33,8 @@ package final class VirtualTree: Sendable {
     let content: any ContentSource
     let reader: TreeReader
     package let options: Options
+    /// Notes what is read and refused; `nil` where nobody wants to know.
+    package let accesses: AccessRecorder?
     let table: DirectoryTable
     let links: LinkTable
     let live: LiveNodes
@@ -54,8 +58,10 @@ package final class VirtualTree: Sendable {
 
     /// With a journal, ids mean what they meant to those who wrote to it before.
     package init(
-        history: any HistorySource, content: any ContentSource, options: Options, journal: IdentityJournal? = nil
+        history: any HistorySource, content: any ContentSource, options: Options, journal: IdentityJournal? = nil,
+        accesses: AccessRecorder? = nil
     ) {
+        self.accesses = accesses
         self.history = history
         self.content = content
         self.options = options
@@ -123,6 +129,8 @@ package final class VirtualTree: Sendable {
         var provenance: Provenance?
         /// Of what is in it: brief below a run whose end may still be corrected.
         var lifetime = Lifetime.immutable
+        /// Where it stands to what is denied.
+        var standing = Denials.Standing()
         var isImmutable: Bool { if case .immutable = lifetime { true } else { false } }
     }
 
@@ -237,7 +245,10 @@ package final class VirtualTree: Sendable {
                 case .place: nil
                 }
             guard let entry, entry.kind == .directory else { break }
-            return .stored(StoredDirectory(entry: entry, provenance: stored.provenance, lifetime: stored.lifetime))
+            return .stored(
+                StoredDirectory(
+                    entry: entry, provenance: stored.provenance, lifetime: stored.lifetime,
+                    standing: options.denials.standing(of: entry, in: stored.standing)))
         default: break
         }
         throw Self.absent("the directory is gone")
@@ -248,21 +259,29 @@ package final class VirtualTree: Sendable {
         switch place {
         case .version(let dataset, let number):
             let version = try history.version(number, of: dataset)
-            return .stored(
-                StoredDirectory(entry: version.root, provenance: Provenance(dataset: dataset, version: number)))
+            return root(version.root, Provenance(dataset: dataset, version: number))
         case .snapshot(let project, let id):
-            return .stored(StoredDirectory(entry: try history.snapshot(id, of: project).root))
+            return root(try history.snapshot(id, of: project).root)
         case .data(let id, let key):
             guard let data = try history.run(id).data.first(where: { $0.key == key }) else {
                 throw Self.absent("run \(id) has no data \(key)")
             }
-            let provenance = Provenance(dataset: data.dataset, version: data.version)
-            return .stored(StoredDirectory(entry: data.root, provenance: provenance))
+            return root(data.root, Provenance(dataset: data.dataset, version: data.version))
         case .tree(let id, let tree):
             return runTree(tree, try history.run(id))
         default:
             return .place(place)
         }
+    }
+
+    private func root(
+        _ entry: TreeEntry, _ provenance: Provenance? = nil, lifetime: Lifetime = .immutable
+    ) -> Directory {
+        let version = provenance.map { (dataset: $0.dataset, number: $0.version) }
+        return .stored(
+            StoredDirectory(
+                entry: entry, provenance: provenance, lifetime: lifetime,
+                standing: options.denials.standing(of: entry, version: version)))
     }
 
     private func runTree(_ tree: RunTree, _ run: RunDetails) -> Directory {
@@ -283,7 +302,7 @@ package final class VirtualTree: Sendable {
             return live.map { .live(LiveLocation($0, below: run.live?.below)) } ?? .empty(run.summary.started, .none)
         }
         let lifetime: Lifetime = tree == .code ? .immutable : run.summary.lifetime
-        return sealed.map { .stored(StoredDirectory(entry: $0, lifetime: lifetime)) }
+        return sealed.map { root($0, lifetime: lifetime) }
             ?? .empty(run.summary.changed.time, run.summary.isLive ? .none : lifetime)
     }
 }

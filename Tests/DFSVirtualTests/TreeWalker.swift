@@ -7,9 +7,15 @@ struct TreeWalker {
     let tree: VirtualTree
     let history: FakeHistory
 
-    init(history: FakeHistory = FakeHistory(), journal: IdentityJournal? = nil) {
+    init(
+        history: FakeHistory = FakeHistory(), journal: IdentityJournal? = nil, denials: Denials = Denials(),
+        accesses: AccessRecorder? = nil
+    ) {
         self.history = history
-        tree = VirtualTree(history: history, content: history, options: .init(version: "test 1"), journal: journal)
+        var options = VirtualTree.Options(version: "test 1")
+        options.denials = denials
+        tree = VirtualTree(
+            history: history, content: history, options: options, journal: journal, accesses: accesses)
     }
 
     /// `nil` when a component is absent. Symlinks are not followed.

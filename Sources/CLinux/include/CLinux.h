@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <sys/xattr.h>
 
+#include "CLinuxAccess.h"
 #include "CLinuxLaunch.h"
 
 // open(2) and openat(2) are variadic, which Swift cannot call.

@@ -74,6 +74,7 @@ enum ResultFields {
             let place = result["working-directory"]?.string.map { ", working directory: \($0)" } ?? ""
             fields.append(("data served", .text(served + place)))
         }
+        fields += AccessFields.cells(result["access"])
         return fields
     }
 }

@@ -3,7 +3,9 @@ import DFSHistory
 import DFSLedger
 import DFSModel
 import DFSSealedView
+import DFSStore
 import DFSSystem
+import DFSVirtual
 
 /// What `dfs-run --serve` asks for.
 enum DataChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
@@ -13,7 +15,8 @@ enum DataChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
 /// How each dataset of a run is served, and why.
 struct DataServing {
     enum Way: Sendable {
-        case sealed(SealedMounts.Attachment)
+        /// `denied`: directories in it over which others are mounted.
+        case sealed(SealedMounts.Attachment, denied: [[[UInt8]]])
         case fuse(why: String)
     }
 
@@ -21,8 +24,14 @@ struct DataServing {
     private(set) var ways: [String: Way] = [:]
 
     func base(_ key: String) -> String? {
-        if case .sealed(let attachment) = ways[key] { return attachment.base }
+        if case .sealed(let attachment, _) = ways[key] { return attachment.base }
         return nil
+    }
+
+    /// Paths in sealed data that are denied.
+    func denied(_ key: String) -> [[[UInt8]]] {
+        if case .sealed(_, let denied) = ways[key] { return denied }
+        return []
     }
 
     mutating func set(_ key: String, _ way: Way) { ways[key] = way }
@@ -59,16 +68,19 @@ struct DataServingChoice {
     static let atOnce = SealedViews.Limits(
         copiedBytes: 64 << 20, uncheckedBytes: 512 << 20, entries: 20_000, waits: false)
 
-    func serve(_ inputs: [DataInput], sequence: UInt64, isPrivileged: Bool) throws(DFSError) -> DataServing {
+    func serve(
+        _ inputs: [DataInput], sequence: UInt64, isPrivileged: Bool, denials: Denials = Denials()
+    ) throws(DFSError) -> DataServing {
         var serving = DataServing()
         for input in inputs {
-            serving.set(input.key, try way(of: input, sequence, isPrivileged))
+            serving.set(input.key, try way(of: input, sequence, isPrivileged, denials))
         }
         return serving
     }
 
-    private func way(of input: DataInput, _ sequence: UInt64, _ isPrivileged: Bool) throws(DFSError) -> DataServing.Way
-    {
+    private func way(
+        of input: DataInput, _ sequence: UInt64, _ isPrivileged: Bool, _ denials: Denials
+    ) throws(DFSError) -> DataServing.Way {
         if choice == .fuse { return .fuse(why: "asked for") }
         let obstacle =
             SealedMounts.obstacle(cache: repository.cacheDirectory)
@@ -79,18 +91,42 @@ struct DataServingChoice {
             return .fuse(why: obstacle.cause ?? obstacle.what)
         }
         let reference = "\(input.dataset)@v\(input.version.number)"
+        guard let denied = try denied(in: input, denials) else {
+            let why = "a denied part of it is no directory, or it is too large to look for one"
+            guard choice != .sealed else {
+                throw DFSError(
+                    .cannotServe, "\(reference) cannot be sealed in this run", cause: why,
+                    hint: "dfs-run --serve fuse …")
+            }
+            return .fuse(why: why)
+        }
         do throws(DFSError) {
             let mounts = try context.sealedMounts(repository)
             let limits = choice == .auto ? Self.atOnce : SealedViews.Limits()
             let view = try mounts.views.prepare(
                 ViewSubject(input.version, of: input.dataset), limits: limits, shownBy: context.progress, as: reference)
-            return .sealed(try mounts.attach(view, sequence: sequence, linger: try context.viewLinger()))
+            return .sealed(
+                try mounts.attach(view, sequence: sequence, linger: try context.viewLinger()), denied: denied)
         } catch {
             // Damage would be met by any other way too, but only where the job looks: the choice is the job's.
             if choice == .sealed { throw Self.notSealed(error) }
             if error.isTooMuch { sealInBackground(input) }
             return .fuse(why: error.cause.map { "\(error.what): \($0)" } ?? error.what)
         }
+    }
+
+    /// Files in a version above which it is not looked for what is denied in it: FUSE looks where the job does.
+    private static let searched: UInt64 = 200_000
+
+    /// Directories in the data over which denied ones can be mounted; `nil` where that is not all.
+    private func denied(in input: DataInput, _ denials: Denials) throws(DFSError) -> [[[UInt8]]]? {
+        if denials.isEmpty { return [] }
+        guard input.version.tree.files <= Self.searched else { return nil }
+        let places = try denials.places(
+            in: .root(input.version.tree, modified: input.version.time),
+            version: (input.dataset, input.version.number), reader: repository.reader)
+        guard places.allSatisfy({ $0.isDirectory && !$0.path.isEmpty }) else { return nil }
+        return places.map(\.path)
     }
 
     /// Whatever the reason: there is no way that was asked for.

@@ -62,6 +62,8 @@ struct RecordedRun {
         request.expands = plan["expands"]?.bool ?? true
         request.seed = changes.seed ?? (plan["seed"]?.integer).flatMap { UInt32(exactly: $0) }
         request.maximumFile = (plan["maximum-file"]?.integer).flatMap { UInt64(exactly: $0) }
+        request.deny = (plan["deny"]?.array ?? []).compactMap(\.string)
+        request.recordsAccess = plan["access"]?.bool ?? true
         request.like = run.id.description
         request.repeats = run.id
         if request.inPlace, changes.code != nil {

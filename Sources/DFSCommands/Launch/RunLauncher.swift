@@ -3,6 +3,7 @@ import DFSLedger
 import DFSModel
 import DFSRuns
 import DFSSystem
+import DFSVirtual
 
 /// Launches one run: plan, record, mount, run, seal.
 struct RunLauncher {
@@ -23,14 +24,19 @@ struct RunLauncher {
         let run = RunID(.make())
         let live = LiveRun(storeRoot: repository.root, run: run)
         // The server starts while code and host are looked at.
-        let view = try ViewServer.start(run: run, repository: repository, context: context)
+        let denials = try DenyOption.resolve(request, context, repository)
+        let noting = ViewServer.Noting(
+            log: live.evidence + "/" + AccessLogName.server, reads: request.recordsAccess, denials: denials)
+        let view = try ViewServer.start(run: run, repository: repository, context: context, noting: noting)
         do throws(DFSError) {
             let planner = RunPlanner(
                 context: context, repository: repository, project: try context.project(), request: request, run: run)
             let session = try repository.storingAgain("run \(run)") { _ throws(DFSError) -> RunSession? in
+                let plan = try planner.plan()
+                if !denials.isEmpty { try DenyOption.check(plan, view) }
                 let session = RunSession(
-                    context: context, repository: repository, signer: signer, live: live, plan: try planner.plan(),
-                    view: view)
+                    context: context, repository: repository, signer: signer, live: live, plan: plan, view: view,
+                    denials: denials)
                 return try session.begin() ? session : nil
             }
             let code = try session.run()

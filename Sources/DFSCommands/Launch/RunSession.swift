@@ -5,6 +5,7 @@ import DFSModel
 import DFSRuns
 import DFSStore
 import DFSSystem
+import DFSVirtual
 import Glibc
 
 /// Records a planned run, runs it, and seals it.
@@ -17,10 +18,12 @@ final class RunSession {
     private let server: ViewServer
     private var serving = DataServing()
     private let witnesses: [any RunWitness]
+    private let access: AccessWitness
+    private let denials: Denials
 
     init(
         context: CommandContext, repository: Repository, signer: any Signer, live: LiveRun, plan: RunPlan,
-        view: ViewServer
+        view: ViewServer, denials: Denials
     ) {
         self.context = context
         self.repository = repository
@@ -28,7 +31,10 @@ final class RunSession {
         self.live = live
         self.plan = plan
         server = view
-        witnesses = RunWitnesses.all(plan, live, repository, signer, context)
+        self.denials = denials
+        access = AccessWitness(plan: plan, live: live, repository: repository, server: view)
+        // Last: with it ends the server of the view.
+        witnesses = RunWitnesses.all(plan, live, repository, signer, context) + [access]
     }
 
     /// Makes the run's folder and records its start. `false` when packs on which the plan relies were condemned meanwhile:
@@ -138,7 +144,8 @@ final class RunSession {
             "seed": .integer(Int64(plan.seed)),
             "expands": .bool(plan.request.expands), "maximum-file": .integer(Int64(clamping: plan.maximumFileSize)),
             "repeats": plan.request.repeats.map { .string($0.description) } ?? .null,
-            "in-place": .bool(plan.request.inPlace),
+            "in-place": .bool(plan.request.inPlace), "access": .bool(plan.request.recordsAccess),
+            "deny": .array(denials.rules.map { .string($0.reference) }),
             "strict": .bool(plan.request.strict), "git": plan.git,
             "environment-names": .array(
                 plan.request.environment.variables.keys.sorted().map {
@@ -180,8 +187,10 @@ final class RunSession {
             cacheRoot: try context.directories.cache())
         if usesNamespace {
             serving = try DataServingChoice(context: context, repository: repository, choice: plan.request.serve).serve(
-                plan.inputs, sequence: state.head.sequence, isPrivileged: plan.capabilities.namespace == .mount)
+                plan.inputs, sequence: state.head.sequence, isPrivileged: plan.capabilities.namespace == .mount,
+                denials: denials)
             view.serving = serving
+            view.denials = denials
         }
         if history == nil, !serving.isSealed || plan.inputs.isEmpty {
             let cause = server.failure.map { $0.cause ?? $0.what } ?? plan.capabilities.userNamespace.reason
@@ -193,6 +202,7 @@ final class RunSession {
             context.output.warn("\(paths) of the project cannot be seen in this run; ignore whole directories")
         }
         if !plan.request.inPlace, history == nil || !plan.capabilities.overlay.isUsable { try copyCode(&view) }
+        access.serves(view)
         return view
     }
 
@@ -246,7 +256,9 @@ final class RunSession {
         supervisor.terminals = terminals(&enter)
         // Before the follower ends: what is printed is in the logs then.
         defer { supervisor.terminals.forEach { $0.finish() } }
-        return try supervisor.run(enter) { pid, namespace in
+        return try supervisor.run(
+            enter, onReady: { pid in for witness in witnesses { witness.ready(pid: pid) } }
+        ) { pid, namespace in
             try? writeJournal(started: context.clock(), namespace: namespace)
             for witness in witnesses { witness.began(pid: pid, mountNamespace: namespace) }
         }

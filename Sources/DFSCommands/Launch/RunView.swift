@@ -4,6 +4,7 @@ import DFSLedger
 import DFSModel
 import DFSRuns
 import DFSSystem
+import DFSVirtual
 import Glibc
 
 /// What a job sees, and how it is told.
@@ -15,6 +16,7 @@ struct RunView {
     let history: String?
     /// Data that needs no FUSE.
     var serving = DataServing()
+    var denials = Denials()
     /// Copies that stand in for the mount.
     var copiedData: [String: String] = [:]
     var copiedCode: String?
@@ -77,7 +79,9 @@ struct RunView {
             arguments: words.map { ArgumentText.bytes(of: $0) })
         enter.standardOutput = RawPath(live.standardOutput)
         enter.standardError = RawPath(live.standardError)
-        if isNamespaced { enter.steps = skeleton(otherRuns) + projectSteps() + plan.request.steps + dataPaths() }
+        if isNamespaced {
+            enter.steps = skeleton(otherRuns) + projectSteps() + plan.request.steps + dataPaths() + deniedSteps
+        }
         return enter
     }
 

@@ -2,6 +2,7 @@ import DFSFuse
 import DFSHistory
 import DFSModel
 import DFSSystem
+import DFSVirtual
 import Glibc
 
 /// The FUSE mount that one run's view is made of, at a private place of the host.
@@ -9,6 +10,7 @@ final class ViewServer {
     private let starting: ServerProcess.Starting?
     private var server: ServerProcess?
     let mountpoint: String
+    private var isStopped = false
     /// Why there is none.
     private(set) var failure: DFSError?
 
@@ -18,8 +20,18 @@ final class ViewServer {
         self.failure = failure
     }
 
+    /// What the server notes for the run's record, and what it does not show.
+    struct Noting {
+        /// In the run's evidence folder, which is made later.
+        let log: String
+        let reads: Bool
+        let denials: Denials
+    }
+
     /// Starts serving; does not wait. A host without FUSE is no error: the data is copied then.
-    static func start(run: RunID, repository: Repository, context: CommandContext) throws(DFSError) -> ViewServer {
+    static func start(
+        run: RunID, repository: Repository, context: CommandContext, noting: Noting
+    ) throws(DFSError) -> ViewServer {
         let mountpoint = try context.directories.views() + "/" + run.description
         do throws(DFSError) {
             try Files.makeDirectories(mountpoint, mode: 0o700)
@@ -27,6 +39,8 @@ final class ViewServer {
                 store: repository.root, cacheRoot: try context.directories.cache(), mountpoint: mountpoint)
             request.endsWithParent = true
             request.threads = 4
+            (request.notesReads, request.denials) = (noting.reads, noting.denials)
+            if noting.reads || !noting.denials.isEmpty { request.accessLog = noting.log }
             request.log = try context.directories.cache() + "/\(repository.id)/view.log"
             return ViewServer(
                 starting: try ServerProcess.start(request), mountpoint: mountpoint, failure: nil)
@@ -46,7 +60,10 @@ final class ViewServer {
         }
     }
 
+    /// Ends serving, when all that it noted is written. Once is enough.
     func stop() {
+        if isStopped { return }
+        isStopped = true
         // One that has not answered yet may have mounted.
         (server ?? starting.map { ServerProcess(child: $0.child, mountpoint: mountpoint, server: $0.child.pid) })?
             .stop()

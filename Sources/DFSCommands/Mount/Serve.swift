@@ -3,6 +3,7 @@ import DFSFuse
 import DFSHistory
 import DFSLedger
 import DFSModel
+import DFSRuns
 import DFSStore
 import DFSSystem
 import DFSVirtual
@@ -58,7 +59,10 @@ enum Serve {
         try? registry?.add(request, server.options.serving)
         answer(request.answer, nil, server.options.serving)
         told("serving \(request.store) on \(server.mountpoint)")
+        let noting = Self.note(server.tree)
         server.serve()
+        noting?.cancel()
+        server.tree.accesses?.write(server.tree, ending: true)
         lease?.end()
         // A supervisor may have another server start; what is noted is its business.
         if isAlone.load(ordering: .relaxed) {
@@ -78,17 +82,41 @@ enum Serve {
         let bytes = state.datasets.values.reduce(UInt64(0)) { $0 &+ ($1.latest?.tree.bytes ?? 0) }
         repository.objects.keepsNoPages.store(MemoryLimit.isTight(for: bytes), ordering: .relaxed)
         let legacy = try request.inherited.map { inherited throws(DFSError) in try Legacy(inherited) }
+        let isSuccessor = legacy?.journal.last(.serving) != nil
         let serving = try serving(request, state, legacy?.journal)
         let local = serving.mode == .passthrough ? localFiles(repository, request, told) : nil
+        var options = VirtualTree.Options(
+            version: Root.version, rootMode: request.allowOther ? try rootMode(request.store) : 0o555,
+            capacityPath: request.store)
+        options.denials = request.denials
         let tree = VirtualTree(
             history: RepositoryHistory(repository), content: RepositoryContent(repository, local: local),
-            options: VirtualTree.Options(
-                version: Root.version, rootMode: request.allowOther ? try rootMode(request.store) : 0o555,
-                capacityPath: request.store), journal: legacy?.journal)
+            options: options, journal: legacy?.journal, accesses: recorder(request, serving, isSuccessor))
         let server = try FuseServer(
             tree: tree, options: request.mountOptions(serving), inheritance: legacy?.inheritance, log: told)
         try server.mount()
         return (server, lease(repository, state.head.sequence, legacy?.journal))
+    }
+
+    /// What notes accesses, where somebody wants to know.
+    private static func recorder(
+        _ request: ServeRequest, _ serving: Serving, _ isSuccessor: Bool
+    ) -> AccessRecorder? {
+        request.accessLog.map { path in
+            AccessRecorder(
+                path: path, notesReads: request.notesReads,
+                header: [
+                    "monitor": "fuse", "mode": .string(serving.mode.rawValue), "reads": .bool(request.notesReads),
+                    "pid": .integer(Int64(getpid())), "started": .integer(Clock.now().nanosecondsSince1970),
+                    "successor": .bool(isSuccessor),
+                ])
+        }
+    }
+
+    /// Appends to the access log what was seen, so that a server that is killed loses a quarter of a second at most.
+    private static func note(_ tree: VirtualTree) -> Ticker? {
+        guard let accesses = tree.accesses else { return nil }
+        return Ticker.start(milliseconds: 250) { accesses.write(tree) }
     }
 
     /// As the predecessor did, whatever was committed since: what the kernel has open was opened that way.

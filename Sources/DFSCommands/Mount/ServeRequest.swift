@@ -24,6 +24,12 @@ struct ServeRequest: Sendable {
     var resends = true
     /// Serves a connection that its supervisor made.
     var inherited: Inherited?
+    /// Where it is noted what is read and refused; `nil` for nowhere. The folder may appear later.
+    var accessLog: String?
+    /// Whether what is read is noted there too.
+    var notesReads = false
+    /// What is not shown.
+    var denials = Denials()
     /// Only looks whether the store can be served.
     var isProbe = false
 
@@ -58,6 +64,9 @@ struct ServeRequest: Sendable {
         if let hotLimit { members["hotLimit"] = .integer(Int64(clamping: hotLimit)) }
         if let registry { members["registry"] = .string(registry) }
         if let log { members["log"] = .string(log) }
+        if let accessLog { members["accessLog"] = .string(accessLog) }
+        if notesReads { members["notesReads"] = true }
+        if !denials.isEmpty { members["denials"] = denials.json }
         if let inherited { members["inherited"] = inherited.json }
         return .object(members)
     }
@@ -84,6 +93,13 @@ struct ServeRequest: Sendable {
         log = json["log"]?.string
         resends = json["resends"]?.bool ?? true
         isProbe = json["probe"]?.bool ?? false
+        accessLog = json["accessLog"]?.string
+        notesReads = json["notesReads"]?.bool ?? false
+        if let rules = json["denials"] {
+            // Nothing is served rather than what is denied.
+            guard let denials = Denials(json: rules) else { return nil }
+            self.denials = denials
+        }
         inherited = json["inherited"].flatMap { Inherited($0) }
     }
 }

@@ -84,16 +84,32 @@ package struct RunReaper {
         return status.modified < Clock.now().adding(seconds: -3600)
     }
 
+    /// Makes the statement of what the run opened from what its watchers wrote, and leaves that as well. `nil` where nothing
+    /// was watched.
+    private func accesses(of live: LiveRun) -> JSONValue? {
+        let isWatched = AccessLogName.all.contains { Files.exists(live.evidence + "/" + $0) }
+        guard isWatched, !Files.exists(live.evidence + "/" + AccessLogName.statement) else { return nil }
+        do throws(DFSError) {
+            let state = try repository.state()
+            guard let run = state.run(live.run) else { return nil }
+            let statement = try AccessStatement(
+                of: run, folder: live.evidence, repository: repository, state: state, ended: Clock.now(),
+                interrupted: "the launcher was killed: what it had not been told yet is missing")
+            try statement.write(folder: live.evidence)
+            return statement.summary
+        } catch { return ["unknown": .string(error.what)] }
+    }
+
     /// `false` when somebody else was faster.
     private func close(
         _ live: LiveRun, _ journal: JSONValue, _ signer: any Signer, _ prepare: (inout RunSeal, JSONValue) -> Void
     ) throws(DFSError) -> Bool {
         var seal = RunSeal(repository: repository, live: live)
         prepare(&seal, journal)
-        return try seal.run(
-            outcome: .interrupted,
-            result: ["reason": "its launcher died", "actor": "unknown", "started": journal["started"] ?? .null],
-            found: true, by: signer
-        ).isRecorded
+        var result: [String: JSONValue] = [
+            "reason": "its launcher died", "actor": "unknown", "started": journal["started"] ?? .null,
+        ]
+        if let access = accesses(of: live) { result["access"] = access }
+        return try seal.run(outcome: .interrupted, result: result, found: true, by: signer).isRecorded
     }
 }

@@ -11,6 +11,8 @@ protocol RunWitness: AnyObject {
     var name: String { get }
     /// Before the view is entered: the plan for the kernel may be changed.
     func prepare(_ plan: inout EnterPlan)
+    /// The view stands, and nothing of the command has run: only where `prepare` has set `waits`. `pid` is in the view.
+    func ready(pid: Int32)
     /// The command has been executed: its process id and mount namespace (`mnt:[…]`).
     func began(pid: Int32, mountNamespace: String)
     /// The job's processes have all ended. Whatever is queued is drained and written here.
@@ -23,6 +25,7 @@ protocol RunWitness: AnyObject {
 
 extension RunWitness {
     func prepare(_ plan: inout EnterPlan) {}
+    func ready(pid: Int32) {}
     func began(pid: Int32, mountNamespace: String) {}
     var words: String? { nil }
 }

@@ -1,0 +1,30 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Of the kernel's ABI (linux/fanotify.h): FAN_MARK_IGNORED_SURV_MODIFY, FAN_MARK_EVICTABLE, FAN_MARK_IGNORE.
+enum { survives_writes = 0x40, evictable = 0x200, ignore = 0x400 };
+
+int clinux_fanotify_open(void) {
+    return fanotify_init(
+        FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
+        O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME);
+}
+
+int clinux_fanotify_watch_mount(int group, const char *path) {
+    return fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN, AT_FDCWD, path);
+}
+
+int clinux_fanotify_ignore(int group, int fd) {
+    return fanotify_mark(group, FAN_MARK_ADD | ignore | survives_writes | evictable, FAN_OPEN, fd, NULL);
+}
+
+int clinux_open_in_root(int root, const char *path) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+    return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+}
