@@ -185,3 +185,5 @@ int clinux_terminal(char *name, size_t size) {
     }
     return fd;
 }
+
+int clinux_join_namespace(int fd) { return setns(fd, 0); }

@@ -35,8 +35,12 @@ package enum Enter {
         dieWithParent(plan.parent)
         let logs = try EnterFailure.at(.log) { () throws(DFSError) in try openLogs(plan) }
         try EnterFailure.at(.namespace) { () throws(DFSError) in try unshare(plan) }
-        var builder = ViewBuilder(plan)
-        try builder.build()
+        if plan.joins.isEmpty {
+            var builder = ViewBuilder(plan)
+            try builder.build()
+        } else {
+            try EnterFailure.at(.namespace) { () throws(DFSError) in try join(plan.joins) }
+        }
         try EnterFailure.at(.credentials) { () throws(DFSError) in try become(plan) }
         // Changed credentials have cleared it.
         dieWithParent(plan.parent)
@@ -99,6 +103,15 @@ package enum Enter {
         // Mounts made on the host later (a FUSE daemon that was started again) still arrive; nothing goes out.
         try System.call("cannot separate the mounts from the host's") {
             mount(nil, "/", nil, UInt(MS_REC | MS_SLAVE), nil)
+        }
+    }
+
+    private static func join(_ namespaces: [RawPath]) throws(DFSError) {
+        // All are opened first: in another namespace the paths mean something else.
+        var open = [OwnedDescriptor]()
+        for path in namespaces { open.append(try OwnedDescriptor.open(bytes: path.bytes, O_RDONLY, at: AT_FDCWD)) }
+        for namespace in open {
+            try System.call("cannot join the run's view") { clinux_join_namespace(namespace.raw) }
         }
     }
 

@@ -12,6 +12,7 @@ extension EnterPlan {
             "gate": .integer(Int64(gate)),
             "avoidsNewCalls": .bool(avoidsNewCalls),
         ]
+        if !joins.isEmpty { members["joins"] = .array(joins.map { .path($0) }) }
         if let standardOutput { members["stdout"] = .path(standardOutput) }
         if let standardError { members["stderr"] = .path(standardError) }
         return .object(members)
@@ -33,6 +34,9 @@ extension EnterPlan {
         self.status = status
         gate = json["gate"]?.integer.flatMap(Int32.init(exactly:)) ?? -1
         avoidsNewCalls = json["avoidsNewCalls"]?.bool ?? false
+        joins = try (json["joins"]?.array ?? []).map { path throws(DFSError) in
+            try JSONValue.object(["path": path]).path("path")
+        }
         if json["stdout"] != nil { standardOutput = try json.path("stdout") }
         if json["stderr"] != nil { standardError = try json.path("stderr") }
         for step in json["steps"]?.array ?? [] { steps.append(try Step(json: step)) }

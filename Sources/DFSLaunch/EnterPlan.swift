@@ -39,6 +39,8 @@ package struct EnterPlan: Sendable, Equatable {
     }
 
     package var namespace: Namespace
+    /// Namespaces of a view that exists, in the order in which they are entered; then nothing is built (`namespace` is `.none`).
+    package var joins: [RawPath] = []
     /// Who the job runs as. With `.user` they are the caller's own.
     package var uid: UInt32
     package var gid: UInt32

@@ -43,7 +43,7 @@ package struct Supervisor {
     /// the command has run.
     package func run(
         _ plan: EnterPlan, onReady: (_ pid: Int32) -> Void,
-        onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }
+        onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }, onFirstEnd: () -> Void = {}
     ) throws(DFSError) -> Outcome {
         let relay = try SignalRelay()
         let descendants = try Descendants()
@@ -76,6 +76,9 @@ package struct Supervisor {
         }
         // A short job can end before its answer is read.
         if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
+        onFirstEnd()
+        // Of a view that others share only what this process has started is its own.
+        if !plan.joins.isEmpty { namespace = nil }
         let orphans = try endOrphans(of: watch, in: namespace, descendants)
         // Another interruption while they are ended must not leave the run to others.
         withExtendedLifetime(relay) {}

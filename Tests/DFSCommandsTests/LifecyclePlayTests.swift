@@ -98,6 +98,52 @@ extension PlayWithMounts {
             #expect(try stage.done("runs", "-q").split(separator: "\n").count == 2)
         }
 
+        /// What `srun -n 8` starts: eight processes that know their rank. Some are late, and one of them fails.
+        @Test func theRanksOfAStepAreOneRun() throws {
+            try stage.directory.write("data/x", "frozen\n")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            func step(_ number: Int, _ script: String) throws -> [SpawnedProgram.Result] {
+                let ranks = try (0..<8).map { rank in
+                    try stage.start(
+                        "dfs-run", ["--data", "x", "--", "sh", "-c", script],
+                        variables: [
+                            "SLURM_JOB_ID": "77", "SLURM_STEP_ID": "\(number)", "SLURM_PROCID": "\(rank)",
+                            "SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "1",
+                        ])
+                }
+                return try ranks.map { try $0.wait() }
+            }
+            let script = """
+                cat {data:x}/x > $DFS_OUTPUTS/$SLURM_PROCID; echo rank $SLURM_PROCID of $DFS_RUN_ID
+                echo $SLURM_PROCID > work-$SLURM_PROCID; sleep 0.$SLURM_PROCID
+                """
+            let results = try step(0, script)
+            #expect(results.allSatisfy { $0.code == 0 }, "\(results.map(\.errorText))")
+            let id = try #require(try stage.json("show", "latest")["run"]?.string)
+            for (rank, result) in results.enumerated() { #expect(result.outputText == "rank \(rank) of \(id)\n") }
+            #expect(try stage.done("runs", "-q").split(separator: "\n").count == 1)
+            #expect(try stage.done("ls", "-q", "run:latest/outputs").split(separator: "\n").count == 8)
+            #expect(try stage.done("ls", "-q", "run:latest/work").split(separator: "\n").count == 8)
+            #expect(try result()["ranks"]?["others"]?.array?.count == 7)
+
+            let failed = try step(1, "test $SLURM_PROCID != 5")
+            #expect(failed.map(\.code).reduce(0, +) == 1)
+            let ending = try result()
+            #expect(ending["state"] == "failed", "\(ending)")
+            #expect(try stage.done("runs", "-q").split(separator: "\n").count == 2)
+
+            // What the leader cannot start, nobody starts.
+            let none = try stage.start(
+                "dfs-run", ["--data", "nosuch", "--", "true"],
+                variables: [
+                    "SLURM_JOB_ID": "77", "SLURM_STEP_ID": "2", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "8",
+                ]
+            ).wait()
+            #expect(none.code == 11)
+            try stage.shell("test -z \"$(ls store/live/steps | grep -v '77.2')\"")
+            try stage.expectNothingLeft()
+        }
+
         /// What is made read-only is in the history while the run goes on, and stays when all is killed.
         @Test func finishedOutputsAreRecordedAtOnce() throws {
             let job = try stage.start(

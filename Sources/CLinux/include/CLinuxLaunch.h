@@ -16,6 +16,9 @@ int clinux_mount_read_only(const char *path, int recursive);
 // The same for one mount by a remount that keeps the flags it has (in a user namespace they are locked).
 int clinux_remount_read_only(const char *path);
 
+// setns(2), whatever kind the namespace is of.
+int clinux_join_namespace(int fd);
+
 // Gives up root: only group `gid`, then user `uid`, for good.
 int clinux_become(unsigned uid, unsigned gid);
 

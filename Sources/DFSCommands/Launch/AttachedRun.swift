@@ -36,7 +36,9 @@ struct AttachedRun {
         note(request, repository)
         context.output.say("part of run \(RunName.of(run)) (\(run.short))")
         try context.output.flush()
-        let words = request.expands ? request.command.map { placeholders(record, context).expand($0) } : request.command
+        let words =
+            request.expands
+            ? request.command.map { Placeholders(of: record, context.environment).expand($0) } : request.command
         throw Self.become(words, context)
     }
 
@@ -78,14 +80,6 @@ struct AttachedRun {
             return
         }
         try? Files.write(line.canonicalBytes + [0x0a], to: file.raw, what: path)
-    }
-
-    private func placeholders(_ record: RunRecord, _ context: CommandContext) -> Placeholders {
-        var values = ["run": run.description, "outputs": context.environment["DFS_OUTPUTS"] ?? ""]
-        let data = context.environment["DFS_DATA"] ?? ""
-        values["data"] = data
-        for input in record.data { values["data:" + input.key] = data + "/" + input.key }
-        return Placeholders(values: values)
     }
 
     private static func become(_ words: [String], _ context: CommandContext) -> DFSError {

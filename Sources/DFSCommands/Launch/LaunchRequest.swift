@@ -2,7 +2,7 @@ import DFSLaunch
 import DFSModel
 
 /// What a run is to be: said by `dfs-run`'s options, by the record of a run that is repeated, or by a validation.
-struct LaunchRequest: Sendable {
+struct LaunchRequest {
     enum Code: Sendable {
         /// The project that the working directory is in, as it is now, and further roots.
         case directories([String])
@@ -36,6 +36,8 @@ struct LaunchRequest: Sendable {
     var showsOutput = true
     /// Larger files that the job writes into its working directory are listed only, bytes; `nil`: as `dfs.toml` says.
     var maximumFile: UInt64?
+    /// Of a step of several processes, whose other ranks join this run's view.
+    var ranks: RankLeader?
     /// The run that this one repeats.
     var repeats: RunID?
     /// Made in the view after the project and before the data: a frozen environment at its old place.

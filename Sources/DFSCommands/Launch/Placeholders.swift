@@ -1,3 +1,4 @@
+import DFSLedger
 import DFSModel
 
 /// `{data}`, `{data:KEY}`, `{outputs}` and `{run}` in a command; `{{` is a brace. Other braces are left alone, as they are
@@ -48,5 +49,15 @@ struct Placeholders {
         let key = text.dropFirst(5)
         let isName = key.allSatisfy { $0.isLetter || $0.isNumber || "._-/".contains($0) }
         return isName && !key.isEmpty ? String(key) : nil
+    }
+}
+
+extension Placeholders {
+    /// Those of a run that its variables describe.
+    init(of run: RunRecord, _ environment: ProcessEnvironment) {
+        let data = environment["DFS_DATA"] ?? ""
+        var values = ["run": run.id.description, "outputs": environment["DFS_OUTPUTS"] ?? "", "data": data]
+        for input in run.data { values["data:" + input.key] = data + "/" + input.key }
+        self.init(values: values)
     }
 }

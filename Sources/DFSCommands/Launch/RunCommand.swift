@@ -73,7 +73,42 @@ struct RunCommand: DFSCommand {
         if let attached = AttachedRun.current(context.environment) { try attached.execute(request, context) }
         let repository = try context.repository(creating: true)
         try context.warnOfProject()
-        return try RunLauncher(context: context, repository: repository).launch(request).code
+        guard let rank = StepRank.current(context.environment) else {
+            return try RunLauncher(context: context, repository: repository).launch(request).code
+        }
+        return try launch(request, rank, repository, context)
+    }
+
+    /// All ranks of a step are one run: one of them starts it, the others join.
+    private func launch(
+        _ request: LaunchRequest, _ rank: StepRank, _ repository: Repository, _ context: CommandContext
+    ) throws(DFSError) -> ExitCode {
+        guard rank.nodes == 1 else {
+            throw DFSError(
+                .launcher, "step \(rank.step) is on \(rank.nodes) machines",
+                cause: "a run's view is on one machine yet",
+                hint: "srun -N 1 -n \(rank.count) dfs-run …")
+        }
+        let meeting = RankMeeting(rank, storeRoot: repository.root)
+        let run = RunID(.make())
+        switch try meeting.attend(run) {
+        case .follower(let run, let leader):
+            return try RankFollower(
+                meeting: meeting, run: run, leader: leader, context: context, repository: repository
+            ).execute(request)
+        case .leader:
+            var request = request
+            request.ranks = RankLeader(meeting)
+            do throws(DFSError) {
+                let code = try RunLauncher(context: context, repository: repository).launch(request, as: run).code
+                meeting.close()
+                return code
+            } catch {
+                // The folder stays for those that have not come yet.
+                meeting.fail(error)
+                throw error
+            }
+        }
     }
 
     private func request(_ context: CommandContext) throws(DFSError) -> LaunchRequest {

@@ -53,6 +53,12 @@ struct RunEnding: Equatable {
         }
     }
 
+    /// A step has not succeeded where another of its ranks has not.
+    func heeding(_ failure: String?) -> RunEnding {
+        guard outcome == .succeeded, let failure else { return self }
+        return RunEnding(.failed, failure, .job)
+    }
+
     init(_ failure: EnterFailure) { self.init(.failed, "not started: \(failure.stage.rawValue)", .launcher) }
 
     private init(_ outcome: RunOutcome, _ reason: String, _ actor: Actor) {

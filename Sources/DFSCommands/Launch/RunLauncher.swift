@@ -16,12 +16,11 @@ struct RunLauncher {
         let code: ExitCode
     }
 
-    func launch(_ request: LaunchRequest) throws(DFSError) -> Launched {
+    func launch(_ request: LaunchRequest, as run: RunID = RunID(.make())) throws(DFSError) -> Launched {
         if let tag = request.tag { try Tag.check(tag) }
         // What is set wrongly is said before anything is recorded, and is no reason to serve data another way.
         (_, _) = (try context.viewLinger(), try context.cacheLimit())
         let signer = try context.signer()
-        let run = RunID(.make())
         let live = LiveRun(storeRoot: repository.root, run: run)
         // The server starts while code and host are looked at.
         let denials = try DenyOption.resolve(request, context, repository)
@@ -30,7 +29,8 @@ struct RunLauncher {
         let view = try ViewServer.start(run: run, repository: repository, context: context, noting: noting)
         do throws(DFSError) {
             let planner = RunPlanner(
-                context: context, repository: repository, project: try context.project(), request: request, run: run)
+                context: context, repository: repository, project: request.repeats == nil ? try context.project() : nil,
+                request: request, run: run)
             let session = try repository.storingAgain("run \(run)") { _ throws(DFSError) -> RunSession? in
                 let plan = try planner.plan()
                 if !denials.isEmpty { try DenyOption.check(plan, view) }

@@ -6,7 +6,7 @@ import DFSRuns
 import DFSStore
 
 /// Everything decided before a run starts.
-struct RunPlan: Sendable {
+struct RunPlan {
     let run: RunID
     /// What the ledger said before anything was stored.
     let began: LedgerState

@@ -257,11 +257,11 @@ final class RunSession {
         // Before the follower ends: what is printed is in the logs then.
         defer { supervisor.terminals.forEach { $0.finish() } }
         return try supervisor.run(
-            enter, onReady: { pid in for witness in witnesses { witness.ready(pid: pid) } }
-        ) { pid, namespace in
-            try? writeJournal(started: context.clock(), namespace: namespace)
-            for witness in witnesses { witness.began(pid: pid, mountNamespace: namespace) }
-        }
+            enter, onReady: { pid in for witness in witnesses { witness.ready(pid: pid) } },
+            onStart: { pid, namespace in
+                try? writeJournal(started: context.clock(), namespace: namespace)
+                for witness in witnesses { witness.began(pid: pid, mountNamespace: namespace) }
+            }, onFirstEnd: { for witness in witnesses { witness.firstEnded() } })
     }
 
     /// Where the user's terminal is an output of ours, the job's is a terminal too. One that cannot be had is no reason to
@@ -294,7 +294,7 @@ final class RunSession {
         case .ended(let child):
             result["child"] = child.json
             code = child.exitStatus
-            ending = RunEnding(child)
+            ending = RunEnding(child).heeding(plan.request.ranks?.failure)
         case .failed(let failure):
             result["failure"] = [
                 "stage": .string(failure.stage.rawValue), "what": .string(failure.error.what),
@@ -312,25 +312,9 @@ final class RunSession {
             rules: WorkFilter.rules(project: plan.survey.root))
         seal.maximumFileSize = plan.maximumFileSize
         let sealed = try seal.run(outcome: ending.outcome, result: result, found: false, by: signer)
-        if case .failed(let failure) = outcome { throw Failed(failure: failure).error }
+        if case .failed(let failure) = outcome { throw failure.launchError }
         report(sealed, code, ending)
         return ExitCode(rawValue: code)
-    }
-
-    private struct Failed {
-        let failure: EnterFailure
-        var error: DFSError {
-            let code: DFSError.Code =
-                switch failure.exitCode {
-                case 126: .cannotExecute
-                case 127: .commandNotFound
-                case 123: .cannotServe
-                default: .launcher
-                }
-            return DFSError(
-                code, failure.error.what, cause: failure.error.cause, hint: failure.error.hint,
-                errno: failure.error.errno)
-        }
     }
 
     private func report(_ sealed: RunSeal.Sealed, _ code: Int32, _ ending: RunEnding) {

@@ -15,6 +15,8 @@ protocol RunWitness: AnyObject {
     func ready(pid: Int32)
     /// The command has been executed: its process id and mount namespace (`mnt:[…]`).
     func began(pid: Int32, mountNamespace: String)
+    /// The command has ended; others of the job may live on, and are ended when this returns.
+    func firstEnded()
     /// The job's processes have all ended. Whatever is queued is drained and written here.
     func ended()
     /// For the result record, after `ended`.
@@ -24,6 +26,7 @@ protocol RunWitness: AnyObject {
 }
 
 extension RunWitness {
+    func firstEnded() {}
     func prepare(_ plan: inout EnterPlan) {}
     func ready(pid: Int32) {}
     func began(pid: Int32, mountNamespace: String) {}
@@ -35,6 +38,8 @@ enum RunWitnesses {
     static func all(
         _ plan: RunPlan, _ live: LiveRun, _ repository: Repository, _ signer: any Signer, _ context: CommandContext
     ) -> [any RunWitness] {
-        [LiveKeeper(live: live, repository: repository, signer: signer)]
+        var all: [any RunWitness] = [LiveKeeper(live: live, repository: repository, signer: signer)]
+        if let ranks = plan.request.ranks { all.append(ranks) }
+        return all
     }
 }
