@@ -15,6 +15,7 @@ struct Logs: DFSCommand {
     @Flag(name: .shortAndLong, help: "Go on until the run ends.") var follow = false
     @Flag(help: "Only what it wrote to standard output.") var stdout = false
     @Flag(help: "Only what it wrote to standard error.") var stderr = false
+    @Option(help: "Of a step of several processes: another rank than the one that started the run.") var rank: UInt?
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     /// Microseconds between two looks at files that grow.
@@ -26,8 +27,9 @@ struct Logs: DFSCommand {
         let resolver = try context.resolver(repository)
         let id = try context.run(run, resolver).id
         var streams = [LogStream]()
-        if stdout || !stderr { streams.append(LogStream("stdout")) }
-        if stderr || !stdout { streams.append(LogStream("stderr")) }
+        let prefix = rank.map { "rank-\($0)." } ?? ""
+        if stdout || !stderr { streams.append(LogStream(prefix + "stdout")) }
+        if stderr || !stdout { streams.append(LogStream(prefix + "stderr")) }
         while true {
             let run = try context.run("run:\(id)", try context.resolver(repository))
             for i in streams.indices { try copy(&streams[i], run, repository, context) }
@@ -45,7 +47,7 @@ struct Logs: DFSCommand {
     ) throws(DFSError) {
         // With both asked for, each goes where the job sent it.
         let name = stream.name
-        let toError = name == "stderr" && stdout == stderr
+        let toError = name.hasSuffix("stderr") && stdout == stderr
         func emit(_ bytes: [UInt8]) throws(DFSError) {
             if context.output.format == .json {
                 try context.output.object(
