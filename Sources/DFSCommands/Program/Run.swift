@@ -36,6 +36,9 @@ enum HiddenCommands {
     static let table: [String: @Sendable ([String]) -> Int32] = [
         "__enter": { arguments in Enter.run(planFile: arguments.first ?? "") },
         "__nvml": { arguments in
+            if arguments.count == 3, arguments[1] == "watch", let input = Int32(arguments[2]) {
+                return NVMLWatch.serve(library: arguments[0], input: input, output: STDOUT_FILENO)
+            }
             print(NVML.captureJSON(library: arguments.first ?? "libnvidia-ml.so.1").canonicalText)
             return 0
         },
