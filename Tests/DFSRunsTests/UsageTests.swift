@@ -20,20 +20,22 @@ import Testing
         #expect(UsageSeries.pause(at: 5_000_000) == 10_000)
     }
 
-    @Test func aLineHasTotalsAndPeaks() throws {
+    @Test func aLineHasTotalsAndPeaks() {
         var series = UsageSeries()
         _ = series.add(at: 200, [ProcessUsage(cpuMilliseconds: 50, residentBytes: 10, threads: 1)])
         let heavy = ProcessUsage(cpuMilliseconds: 900, residentBytes: 4096, threads: 7, readBytes: 5)
-        #expect(series.add(at: 1000, [heavy, ProcessUsage(residentBytes: 4)]) == nil)
+        let early = series.add(at: 1000, [heavy, ProcessUsage(residentBytes: 4)])
+        #expect(early == nil)
         // A process that has gone takes nothing from the totals.
-        let line = try #require(series.add(at: 2000, [ProcessUsage(cpuMilliseconds: 20, residentBytes: 8, threads: 2)]))
+        let light = ProcessUsage(cpuMilliseconds: 20, residentBytes: 8, threads: 2)
+        let line = series.add(at: 2000, [light])
         #expect(
             line == [
                 "at_milliseconds": 2000, "cpu_milliseconds": 900, "processes": 2, "read_bytes": 5,
                 "read_call_bytes": 0, "resident_bytes": 4100, "threads": 7, "write_call_bytes": 0, "written_bytes": 0,
             ])
-        let next = try #require(series.add(at: 3000, [ProcessUsage](), isLast: true))
-        #expect(next["cpu_milliseconds"] == 900 && next["resident_bytes"] == 0)
+        let next = series.add(at: 3000, [ProcessUsage](), isLast: true)
+        #expect(next?["cpu_milliseconds"] == 900 && next?["resident_bytes"] == 0)
     }
 
     @Test func readsThisProcess() throws {
@@ -58,7 +60,10 @@ import Testing
         names.enumerated().map { i, name in
             [
                 "name": .string(name), "uuid": .string("GPU-\(i)\(i)\(i)\(i)"),
-                "instances": .array((instances.indices.contains(i) ? instances[i] : []).map { .string($0) }),
+                "mig": [
+                    "instances": .array(
+                        (instances.indices.contains(i) ? instances[i] : []).map { ["uuid": .string($0)] })
+                ],
             ]
         }
     }

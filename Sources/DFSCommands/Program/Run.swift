@@ -37,7 +37,9 @@ enum HiddenCommands {
         "__enter": { arguments in Enter.run(planFile: arguments.first ?? "") },
         "__nvml": { arguments in
             if arguments.count == 3, arguments[1] == "watch", let input = Int32(arguments[2]) {
-                return NVMLWatch.serve(library: arguments[0], input: input, output: STDOUT_FILENO)
+                return NVMLWatch.serve(
+                    library: arguments[0], input: input, output: STDOUT_FILENO,
+                    environment: ProcessEnvironment.current().variables)
             }
             print(NVML.captureJSON(library: arguments.first ?? "libnvidia-ml.so.1").canonicalText)
             return 0

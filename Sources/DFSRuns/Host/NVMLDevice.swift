@@ -139,12 +139,6 @@ enum NVMLDevice {
         }
     }
 
-    /// The UUIDs of a device's MIG instances; none where MIG is off or not known of.
-    static func instanceUUIDs(_ library: NVMLLibrary, _ device: NVMLLibrary.Device) -> JSONValue {
-        let instances = multiInstance(library, device)["instances"]?.array ?? []
-        return .array(instances.compactMap { $0["uuid"] })
-    }
-
     /// The MIG device at an index; `nil` where NVML says there is none.
     private static func instance(
         _ library: NVMLLibrary, _ device: NVMLLibrary.Device, _ index: UInt32

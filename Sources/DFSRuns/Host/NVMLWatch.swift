@@ -5,7 +5,7 @@ import Glibc
 /// Reads the GPUs again and again for somebody who asks: the helper's side of `GPUWatch`.
 ///
 /// First a line `{"format":"dfs.nvml-watch/1","devices":[…]}`, then for each line of input one `{"devices":[…]}` in the
-/// same order. Ends when the input does.
+/// same order, and once, when it is there, `{"nvidia-smi":…}`. Ends when the input does.
 package struct NVMLWatch {
     private let library: NVMLLibrary
     private let devices: [NVMLLibrary.Device?]
@@ -14,7 +14,10 @@ package struct NVMLWatch {
     private var events: NVMLEvents
 
     /// Serves until `input` ends; the exit code. What cannot be begun is said in the first line, as `unknown`.
-    package static func serve(library name: String, input: Int32, output: Int32) -> Int32 {
+    package static func serve(
+        library name: String, input: Int32, output: Int32, environment: [String: String]
+    ) -> Int32 {
+        _ = Workers.detach { say(["nvidia-smi": report(environment)], to: output) }
         let watch: NVMLWatch
         switch begin(name) {
         case .failed(let reason):
@@ -23,6 +26,28 @@ package struct NVMLWatch {
         case .value(let value): watch = value
         }
         return watch.serve(input: input, output: output)
+    }
+
+    /// What `nvidia-smi -q -x` prints.
+    private static func report(_ environment: [String: String]) -> JSONValue {
+        guard let tool = Executables.find("nvidia-smi", path: environment["PATH"] ?? "") else {
+            return Fact.none("no nvidia-smi in PATH")
+        }
+        do {
+            let outcome = try CapturedCommand.run(
+                [tool, "-q", "-x"], environment: environment, milliseconds: 10_000, outputLimit: 1 << 24)
+            guard outcome.succeeded else { return Fact.unknown("nvidia-smi: \(outcome.complaint)") }
+            return .string(String(decoding: outcome.output, as: UTF8.self))
+        } catch { return Fact.unknown(error.cause ?? error.what) }
+    }
+
+    private static let writing = Lock()
+
+    private static func say(_ value: JSONValue, to output: Int32) {
+        // Longer than what a pipe takes in one piece.
+        try? writing.hold { () throws(DFSError) in
+            try Files.write(value.canonicalBytes + [0x0a], to: output, what: "the reader of the GPUs")
+        }
     }
 
     private static func begin(_ name: String) -> NVMLLibrary.Reading<NVMLWatch> {
@@ -64,16 +89,12 @@ package struct NVMLWatch {
         }
     }
 
-    private static func say(_ value: JSONValue, to output: Int32) {
-        try? Files.write(value.canonicalBytes + [0x0a], to: output, what: "the reader of the GPUs")
-    }
-
     // MARK: One device
 
     private func describe(_ device: NVMLLibrary.Device?) -> JSONValue {
         guard let device else { return Fact.unknown("NVML gave no handle") }
         return [
-            "instances": NVMLDevice.instanceUUIDs(library, device), "name": library.deviceText("nvmlDeviceGetName", device),
+            "name": library.deviceText("nvmlDeviceGetName", device),
             "uuid": library.deviceText("nvmlDeviceGetUUID", device),
         ]
     }
@@ -125,12 +146,18 @@ package struct NVMLWatch {
         let code = buffer.withUnsafeMutableBytes { samples(device, 1, seen[index], &kind, &count, $0.baseAddress) }
         // Kind 1: unsigned int.
         guard code == 0, count > 0, Int(count) * 2 <= buffer.count, kind == 1 else { return nil }
-        let taken = (0..<Int(count)).map { (time: buffer[$0 * 2], value: buffer[$0 * 2 + 1] & 0xffff_ffff) }
-            .filter { $0.time > seen[index] && $0.value <= 100 }
-        guard let newest = taken.map(\.time).max() else { return nil }
+        let last = seen[index]
+        var (newest, sum, taken) = (last, UInt64(0), UInt64(0))
+        for i in 0..<Int(count) {
+            let (time, value) = (buffer[i * 2], buffer[i * 2 + 1] & 0xffff_ffff)
+            guard time > last, value <= 100 else { continue }
+            newest = max(newest, time)
+            sum += value
+            taken += 1
+        }
+        guard taken > 0 else { return nil }
         seen[index] = newest
-        let tenths = taken.reduce(0) { $0 + $1.value } * 10 / UInt64(taken.count)
-        return Double(tenths) / 10
+        return Double(sum * 10 / taken) / 10
     }
 
     /// Names of nvmlClocksThrottleReason bits.

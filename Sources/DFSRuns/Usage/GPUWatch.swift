@@ -14,6 +14,8 @@ package final class GPUWatch {
     private var asked = 0
     /// What the devices are, as NVMLWatch describes them; `nil` before it has said so.
     package private(set) var devices: [JSONValue]?
+    /// What `nvidia-smi -q -x` printed, or why it did not; `nil` before it has.
+    package private(set) var report: JSONValue?
     /// Why there are no readings any more.
     package private(set) var failure: String?
 
@@ -76,7 +78,9 @@ package final class GPUWatch {
             let line = Array(pending[..<end])
             pending.removeFirst(end + 1)
             // A library may write something of its own.
-            guard let value = try? JSONValue.parse(line), let listed = value["devices"] else { continue }
+            guard let value = try? JSONValue.parse(line) else { continue }
+            if let report = value["nvidia-smi"] { self.report = report }
+            guard let listed = value["devices"] else { continue }
             if let reason = listed["unknown"]?.string { give(reason) }
             guard let list = listed.array else { continue }
             if value["format"] != nil {

@@ -130,7 +130,9 @@ struct GPUReadings {
         var members = last
         for (name, mean) in sums { members[name] = .double((mean.sum / mean.count * 10).rounded() / 10) }
         for (name, peak) in peaks { members[name] = .integer(peak) }
-        if members["throttle_reasons"]?.array != nil { members["throttle_reasons"] = .array(reasons.sorted().map { .string($0) }) }
+        if members["throttle_reasons"]?.array != nil {
+            members["throttle_reasons"] = .array(reasons.sorted().map { .string($0) })
+        }
         if members["xid"]?.array != nil || !errors.isEmpty { members["xid"] = .array(errors) }
         return .object(members)
     }

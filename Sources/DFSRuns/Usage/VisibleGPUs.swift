@@ -25,12 +25,12 @@ package struct VisibleGPUs: Equatable {
         var isPartitioned: Bool { !instances.isEmpty }
     }
 
-    /// `devices` as NVMLWatch describes them.
+    /// `devices` as in the host record.
     package init(devices: [JSONValue], environment: [String: String]) {
         let devices = devices.map { device in
             Device(
                 uuid: device["uuid"]?.string ?? "", name: device["name"]?.string ?? "",
-                instances: (device["instances"]?.array ?? []).compactMap(\.string))
+                instances: (device["mig"]?["instances"]?.array ?? []).compactMap { $0["uuid"]?.string })
         }
         let container = Self.words(environment["NVIDIA_VISIBLE_DEVICES"])
         if let first = container?.first, ["none", "void"].contains(first) { return }

@@ -35,6 +35,10 @@ enum RunWitnesses {
     static func all(
         _ plan: RunPlan, _ live: LiveRun, _ repository: Repository, _ signer: any Signer, _ context: CommandContext
     ) -> [any RunWitness] {
-        [LiveKeeper(live: live, repository: repository, signer: signer)]
+        let observer = JobObserver()
+        return [
+            LiveKeeper(live: live, repository: repository, signer: signer),
+            UsageWitness(plan, evidence: live.evidence, observer: observer),
+        ]
     }
 }
