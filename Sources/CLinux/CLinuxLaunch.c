@@ -185,3 +185,8 @@ int clinux_terminal(char *name, size_t size) {
     }
     return fd;
 }
+
+int clinux_idle_io(void) {
+    // IOPRIO_WHO_PROCESS, the caller, IOPRIO_CLASS_IDLE.
+    return (int)syscall(SYS_ioprio_set, 1, 0, 3 << 13);
+}

@@ -44,6 +44,7 @@ enum HiddenCommands {
             print(NVML.captureJSON(library: arguments.first ?? "libnvidia-ml.so.1").canonicalText)
             return 0
         },
+        "__freeze": FreezeProcess.run(arguments:),
         "__history": MakeHistory.run(arguments:),
         "__keep": Keeper.run(arguments:),
         "__pump": { arguments in

@@ -36,9 +36,21 @@ enum RunWitnesses {
         _ plan: RunPlan, _ live: LiveRun, _ repository: Repository, _ signer: any Signer, _ context: CommandContext
     ) -> [any RunWitness] {
         let observer = JobObserver()
+        let catalogue = FileCatalogue(directory: (try? context.directories.cache()).map { $0 + "/host" })
+        let freeze = FreezeWitness(plan) { () throws(DFSError) in try freezeRequest(plan, live, context) }
         return [
             LiveKeeper(live: live, repository: repository, signer: signer),
             UsageWitness(plan, evidence: live.evidence, observer: observer),
+            LibraryWitness(live, catalogue: catalogue, observer: observer) { freeze.found($0) }, freeze,
         ]
+    }
+
+    private static func freezeRequest(
+        _ plan: RunPlan, _ live: LiveRun, _ context: CommandContext
+    ) throws(DFSError) -> FreezeRequest {
+        let (store, cache) = (live.storeRoot, try context.directories.cache())
+        return FreezeRequest(
+            run: plan.run, store: store, cacheRoot: cache, limit: try context.freezeLimit(try context.project()),
+            python: plan.host.stable["python"] ?? .null, home: context.environment.home, withheld: [store, cache])
     }
 }
