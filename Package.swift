@@ -120,7 +120,7 @@ let package = Package(
             "DFSCommandsTests",
             [
                 "DFSModel", "DFSSystem", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSVirtual",
-                "DFSCommands", "DFSTestSupport",
+                "DFSLaunch", "DFSCommands", "DFSTestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6]

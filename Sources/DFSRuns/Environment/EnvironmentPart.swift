@@ -143,8 +143,11 @@ package enum EnvironmentParts {
         return out
     }
 
-    /// Mapped files that lie in no part.
+    /// Mapped files that lie in no part, with all of the C library where one of its parts is among them.
     package static func libraries(_ mapped: [String], besides parts: [EnvironmentPart]) -> [EnvironmentPart] {
-        mapped.filter { path in !parts.contains { $0.contains(path) } }.map { EnvironmentPart($0, .library) }
+        var seen = Set<String>()
+        return (mapped + SystemLibraries.family(of: mapped)).filter { path in
+            !parts.contains { $0.contains(path) } && seen.insert(path).inserted
+        }.map { EnvironmentPart($0, .library) }
     }
 }

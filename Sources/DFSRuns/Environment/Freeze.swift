@@ -41,9 +41,11 @@ package struct Freeze {
     package func run(
         parts: [EnvironmentPart], libraries: [EnvironmentPart], by signer: any Signer
     ) throws(DFSError) -> Outcome {
-        let scope = "environment/" + parts.map(\.path).sorted().joined(separator: "\n")
+        let scope = Self.scope(parts)
         let ground = try FreezeGround(repository: repository, scope: scope)
-        let places = places(parts + libraries)
+        // What was far from the limit last time is not counted again.
+        let before = FreezeGround.latest(repository, scope, in: try repository.state())?.tree?.bytes
+        let places = places(parts + libraries, counting: before.map { $0 > limit / 2 } ?? true)
         return try withExtendedLifetime(ground) { () throws(DFSError) in
             try repository.storingAgain("the environment of run \(run)") { state throws(DFSError) in
                 try attempt(places, scope, ground, state, signer)
@@ -51,9 +53,14 @@ package struct Freeze {
         }
     }
 
+    /// Keeps what is known of the files of some parts apart from what is known of others'.
+    static func scope(_ parts: [EnvironmentPart]) -> String {
+        "environment/" + parts.map(\.path).sorted().joined(separator: "\n")
+    }
+
     // MARK: What there is
 
-    private func places(_ parts: [EnvironmentPart]) -> [Place] {
+    private func places(_ parts: [EnvironmentPart], counting: Bool) -> [Place] {
         var places = [Place](), room = limit
         // In this order, so that what does not fit is what matters least: parts come before libraries.
         for part in parts {
@@ -62,6 +69,10 @@ package struct Freeze {
                 continue
             }
             var place = Place(part: part, real: real)
+            guard counting else {
+                places.append(place)
+                continue
+            }
             let size = EnvironmentSize(of: real, filter: filter([real]), limit: limit)
             place.size = size
             if size.bytes > room {
@@ -102,7 +113,7 @@ package struct Freeze {
             writer.abandon()
             return Outcome(tree: nil, isComplete: false, storedBytes: 0, filesRead: 0)
         }
-        let latest = ground.latest(in: state)
+        let latest = FreezeGround.latest(repository, scope, in: state)
         let cache = try repository.statCache(scope: scope, latest: latest?.record, in: state)
         var options = CaptureOptions(threads: threads, filter: filter(taken.map(\.real)), skipSpecial: true)
         options.leavesOutUnread = true

@@ -12,17 +12,22 @@ final class FreezeGround {
 
     /// Waits until no other process freezes the same parts. `scope` tells them from others.
     init(repository: Repository, scope: String) throws(DFSError) {
-        let folder = repository.cacheDirectory + "/environment"
-        try Files.makeDirectories(folder, mode: 0o700)
-        let path = folder + "/" + String(Digest.of(Array(scope.utf8)).hex.prefix(32))
-        let lock = try OwnedDescriptor.open(path + ".lock", O_RDWR | O_CREAT, mode: 0o600)
-        try System.call("cannot lock \(path).lock") { flock(lock.raw, LOCK_EX) }
+        path = Self.path(repository, scope)
+        try Files.makeDirectories(Files.parent(path), mode: 0o700)
+        let path = path + ".lock"
+        let lock = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o600)
+        try System.call("cannot lock \(path)") { flock(lock.raw, LOCK_EX) }
         self.lock = lock
-        self.path = path + ".json"
+    }
+
+    private static func path(_ repository: Repository, _ scope: String) -> String {
+        let name = String(Digest.of(Array(scope.utf8)).hex.prefix(32))
+        return repository.cacheDirectory + "/environment/\(name).json"
     }
 
     /// The environment that was frozen last, if the ledger has it.
-    func latest(in state: LedgerState) -> RunAnnotation? {
+    static func latest(_ repository: Repository, _ scope: String, in state: LedgerState) -> RunAnnotation? {
+        let path = path(repository, scope)
         guard let bytes = try? Files.read(path, limit: 1 << 16), let json = try? JSONValue.parse(bytes),
             let run = json["run"]?.string.flatMap({ RunID($0) })
         else { return nil }

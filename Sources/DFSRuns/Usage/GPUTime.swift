@@ -57,15 +57,17 @@ package struct GPUTime: Sendable, Equatable {
         return .object(members)
     }
 
-    /// `GPU-hours 0.41 busy of 1.00 reserved`.
-    package var words: String {
-        if absence != nil { return "GPU none" }
-        if failure != nil, devices == 0 { return "GPU-hours unknown" }
-        if devices == 0 { return "GPU-hours 0 reserved" }
-        let reserved = Self.hours(reservedMilliseconds)
-        return isBlind
-            ? "GPU-hours \(reserved) reserved, busy unknown"
-            : "GPU-hours \(Self.hours(busyMilliseconds)) busy of \(reserved) reserved"
+    package var words: String { Self.words(json) }
+
+    /// `GPU-hours 0.41 busy of 1.00 reserved`, of what a record has.
+    package static func words(_ json: JSONValue) -> String {
+        if json["none"] != nil { return "GPU none" }
+        guard let reserved = json["reserved_milliseconds"]?.integer else { return "GPU-hours unknown" }
+        if json["devices"] == 0 { return "GPU-hours 0 reserved" }
+        guard let busy = json["busy_milliseconds"]?.integer else {
+            return "GPU-hours \(hours(reserved)) reserved, busy unknown"
+        }
+        return "GPU-hours \(hours(busy)) busy of \(hours(reserved)) reserved"
     }
 
     /// Two digits behind the point; below a tenth of an hour four.

@@ -16,7 +16,7 @@ final class FreezeWitness: RunWitness, @unchecked Sendable {
     private let lock = Lock()
     private var input: OwnedDescriptor?
     private var failure: String?
-    private var child: ProcessIdentity?
+    private var child: LocalProcess?
 
     init(_ plan: RunPlan, request: @escaping () throws(DFSError) -> FreezeRequest) {
         self.plan = plan
@@ -35,7 +35,7 @@ final class FreezeWitness: RunWitness, @unchecked Sendable {
             let (reading, writing) = (OwnedDescriptor(adopting: ends[0]), OwnedDescriptor(adopting: ends[1]))
             let process = try ChildProcess.start(
                 ServerProcess.executable, arguments: ["dfs", "__freeze", String(reading.raw)], inherited: [reading])
-            child = try? ProcessIdentity.of(pid: process.pid)
+            child = try? LocalProcess(pid: process.pid)
             try Files.write(request.json.canonicalBytes + [0x0a], to: writing.raw, what: "the freezing process")
             _ = clinux_fcntl(writing.raw, F_SETFL, Int(O_NONBLOCK))
             input = writing
