@@ -108,7 +108,8 @@ package enum EnvironmentParts {
         return disjoint(parts)
     }
 
-    private static func full(_ path: String, _ home: String?) -> String {
+    /// A path of the host record, in which `~` stands for the home directory.
+    package static func full(_ path: String, _ home: String?) -> String {
         guard let home, path == "~" || path.hasPrefix("~/") else { return path }
         return home + path.dropFirst()
     }

@@ -36,12 +36,17 @@ enum RunWitnesses {
         _ plan: RunPlan, _ live: LiveRun, _ repository: Repository, _ signer: any Signer, _ context: CommandContext
     ) -> [any RunWitness] {
         let observer = JobObserver()
-        let catalogue = FileCatalogue(directory: (try? context.directories.cache()).map { $0 + "/host" })
+        let cache = (try? context.directories.cache()).map { $0 + "/host" }
+        let catalogue = FileCatalogue(directory: cache)
+        let modules = ModuleWitness(plan, live, catalogue: catalogue, cache: cache, home: context.environment.home)
         let freeze = FreezeWitness(plan) { () throws(DFSError) in try freezeRequest(plan, live, context) }
         return [
             LiveKeeper(live: live, repository: repository, signer: signer),
             UsageWitness(plan, evidence: live.evidence, observer: observer),
-            LibraryWitness(live, catalogue: catalogue, observer: observer) { freeze.found($0) }, freeze,
+            LibraryWitness(live, catalogue: catalogue, observer: observer) { path in
+                freeze.found(path)
+                modules.found(path)
+            }, modules, freeze,
         ]
     }
 
