@@ -54,7 +54,8 @@ let package = Package(
         library(
             "DFSHistory",
             ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSLedger", "CLinux"]),
-        library("DFSRuns", ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "CLinux"]),
+        library(
+            "DFSRuns", ["DFSModel", "DFSSystem", "DFSChunking", "DFSStore", "DFSLedger", "DFSHistory", "CLinux"]),
         library("DFSVirtual", ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns"]),
 
         // Edges.
@@ -119,7 +120,7 @@ let package = Package(
             "DFSCommandsTests",
             [
                 "DFSModel", "DFSSystem", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSVirtual",
-                "DFSCommands", "DFSTestSupport",
+                "DFSLaunch", "DFSCommands", "DFSTestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6]

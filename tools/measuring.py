@@ -118,7 +118,7 @@ class Workplace:
 def homes(folder):
     """A home of its own, so that nothing of the user's is touched."""
     (folder / "run").mkdir(mode=0o700)
-    return {"XDG_RUNTIME_DIR": str(folder / "run"), "DFS_VIEW_LINGER": "0"} | {
+    return {"XDG_RUNTIME_DIR": str(folder / "run"), "DFS_VIEW_LINGER": "0", "DFS_FREEZE_LIMIT": "0"} | {
         f"XDG_{name}_HOME": str(folder / "home" / name.lower()) for name in ("CONFIG", "CACHE", "DATA", "STATE")}
 
 

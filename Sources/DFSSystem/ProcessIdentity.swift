@@ -88,7 +88,7 @@ package struct ProcessStat {
     let state: UInt8
     /// The process id of its parent.
     package let parent: Int32
-    let start: Int64
+    package let start: Int64
     /// By a signal.
     package var isStopped: Bool { state == UInt8(ascii: "T") }
     package var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }

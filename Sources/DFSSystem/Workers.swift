@@ -109,9 +109,18 @@ package final class Ticker: Sendable {
 
     /// The first call is at once; `nil` when the system has no thread to give.
     package static func start(milliseconds: Int, _ body: @escaping @Sendable () -> Void) -> Ticker? {
+        start {
+            body()
+            return milliseconds
+        }
+    }
+
+    /// As above; each call says how many milliseconds later the next one is.
+    package static func start(_ body: @escaping @Sendable () -> Int) -> Ticker? {
         let signal = Signal()
         let thread = Workers.Thread.start {
-            repeat { body() } while !signal.wait(milliseconds: milliseconds)
+            var pause = 0
+            repeat { pause = body() } while !signal.wait(milliseconds: pause)
         }
         return thread.map { Ticker(signal: signal, thread: $0) }
     }

@@ -62,6 +62,8 @@ final class Stage: Sendable {
             "HOME": home, "XDG_RUNTIME_DIR": runtime, "XDG_CONFIG_HOME": home + "/config",
             "XDG_CACHE_HOME": home + "/cache", "XDG_DATA_HOME": home + "/data", "DFS_STORE": store,
             "PATH": "/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM": "1", "DFS_VIEW_LINGER": "0",
+            // Tests of that set it: the system's own Python is frozen otherwise, in every store.
+            "DFS_FREEZE_LIMIT": "0",
         ]
     }
 

@@ -1,6 +1,7 @@
 import DFSModel
 import DFSRuns
 import DFSSystem
+import DFSTestSupport
 import Glibc
 import Testing
 
@@ -142,5 +143,58 @@ import Testing
         try scratch.shell("cc -w -shared -fPIC -o off.so off.c")
         let value = NVML.captureJSON(library: scratch.path + "/off.so")
         #expect(value["stable"] == ["unknown": "nvmlInit_v2: Driver Not Loaded"])
+    }
+}
+
+@Suite struct NVMLWatchTests {
+    @Test func readingsComeWhenAskedFor() throws {
+        let scratch = try Scratch()
+        try scratch.shell("cc -w -shared -fPIC -DWATCHED -o nvml.so '\(Scratch.fixtures)/fake_nvml.c'")
+        let watch = try GPUWatch(
+            helper: [SpawnedProgram.products + "/dfs", "__nvml"], library: scratch.path + "/nvml.so")
+        watch.ask()
+        let readings = watch.take(milliseconds: 20_000)
+        let devices = try #require(watch.devices)
+        #expect(devices.map { $0["uuid"] } == ["GPU-0000", "GPU-1111"])
+        #expect(watch.report?["none"] != nil || watch.report == nil)
+        try #require(readings.count == 1 && readings[0].count == 2)
+        #expect(
+            readings[0][0] == [
+                "clocks_mhz": ["graphics": 300, "memory": 302, "sm": 301],
+                "ecc_errors_corrected": ["unknown": "Not Supported"],
+                "ecc_errors_uncorrected": ["unknown": "Not Supported"], "memory_used_bytes": 1_048_576,
+                "power_milliwatts": 12345, "temperature_celsius": 41, "throttle_reasons": [],
+                "utilisation_percent": .double(40.5),
+            ])
+        #expect(readings[0][1]["throttle_reasons"] == ["power cap", "hardware thermal"])
+        #expect(readings[0][1]["utilisation_percent"] == 75)
+        #expect(readings[0][1]["xid"] == [79])
+        #expect(readings[0][1]["ecc_errors_corrected"] == 7)
+        watch.ask()
+        let second = try #require(watch.take(milliseconds: 20_000).first)
+        #expect(second[1]["xid"] == nil)
+        watch.end()
+        #expect(watch.failure == nil)
+    }
+
+    @Test func aDriverThatHangsIsGivenUp() throws {
+        let scratch = try Scratch()
+        try scratch.shell("cc -w -shared -fPIC -DHANG -o nvml.so '\(Scratch.fixtures)/fake_nvml.c'")
+        let watch = try GPUWatch(
+            helper: [SpawnedProgram.products + "/dfs", "__nvml"], library: scratch.path + "/nvml.so")
+        for _ in 0..<10 {
+            watch.ask()
+            #expect(watch.take() == [])
+        }
+        #expect(watch.failure == "the driver has not answered 8 questions")
+        watch.end()
+    }
+
+    @Test func aLibraryThatIsNoneIsSaidToBe() throws {
+        let watch = try GPUWatch(helper: [SpawnedProgram.products + "/dfs", "__nvml"], library: "/nothing.so")
+        watch.ask()
+        #expect(watch.take(milliseconds: 20_000) == [])
+        #expect(watch.failure?.contains("nothing.so") == true)
+        watch.end()
     }
 }

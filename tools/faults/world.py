@@ -86,6 +86,7 @@ class Host:
             "HOME": str(self.home), "XDG_CACHE_HOME": str(self.cache), "XDG_CONFIG_HOME": str(self.home / "config"),
             "XDG_RUNTIME_DIR": str(self.home / "run"), "XDG_DATA_HOME": str(self.home / "data"),
             "DFS_STORE": str(world.store), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "DFS_VIEW_LINGER": "0",
+            "DFS_FREEZE_LIMIT": "0",
             "SWIFT_BACKTRACE": "enable=no", **({"DFS_DEFECT": world.settings.defect} if world.settings.defect else {})}
 
     def start(self, *words, fault=None, prefix=(), limits=(), more=None, within=None):

@@ -42,6 +42,9 @@ int clinux_relay_start(int fd, const int *signals, int count);
 // Puts back the handlers that clinux_relay_start replaced, if the relay is the one to `fd`.
 void clinux_relay_stop(int fd);
 
+// This process does I/O only when nobody else does (ioprio_set(2), class "idle").
+int clinux_idle_io(void);
+
 struct clinux_namespace_probe {
     int32_t unshare_error, map_error, mount_error, overlay_error;  // errno, or 0
 };

@@ -11,12 +11,15 @@ struct RunReport: Report {
     let facts: RunFacts
     let record: JSONValue
     let host: JSONValue
+    let witnesses: WitnessFields
 
     static func make(_ run: RunRecord, _ repository: Repository, now: Timestamp) throws(DFSError) -> RunReport {
         let documents = RunDocuments(repository: repository)
+        let record = try documents.record(of: run)
         return RunReport(
-            run: run, facts: RunFacts.make(run, repository, now: now), record: try documents.record(of: run),
-            host: try documents.host(of: run))
+            run: run, facts: RunFacts.make(run, repository, now: now), record: record,
+            host: try documents.host(of: run),
+            witnesses: WitnessFields.make(run, repository, result: record["result"]))
     }
 
     var json: [String: JSONValue] {
@@ -24,6 +27,7 @@ struct RunReport: Report {
         members["type"] = "run"
         members["record"] = record
         members["host"] = host
+        members["environment"] = witnesses.json
         for (name, tree) in trees { if let tree { members[name] = tree.json } }
         return members
     }
@@ -51,7 +55,7 @@ struct RunReport: Report {
         fields.append(("code", .text("code:\(run.project)@\(run.snapshot)")))
         fields += GitFields.cells(record["plan"]?["git"])
         if let seed = record["plan"]?["seed"]?.integer { fields.append(("seed", .text(String(seed)))) }
-        for (name, tree) in trees {
+        for (name, tree) in trees where name != "env" {
             guard let tree else { continue }
             fields.append(
                 (
@@ -63,6 +67,7 @@ struct RunReport: Report {
         for part in ["outputs", "work"] {
             fields += CaptureFields.cells(record["result"]?[part + "-capture"], of: part)
         }
+        fields += witnesses.cells
         if !run.tags.isEmpty { fields.append(("tags", .text(run.tags.joined(separator: " "), .accent))) }
         if let note = facts.text["note"]?.string { fields.append(("note", .text(note))) }
         fields += TextFields.cells(.object(facts.text))

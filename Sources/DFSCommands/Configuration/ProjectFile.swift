@@ -13,6 +13,8 @@ package struct ProjectFile: Sendable, Equatable {
         package var environment: [String] = []
         /// Larger files that a job writes into its working directory are listed only.
         package var maximumFile: ByteCount?
+        /// Larger environments are not frozen as a whole.
+        package var freezeLimit: ByteCount?
     }
 
     package static let name = "dfs.toml"
@@ -57,9 +59,11 @@ package struct ProjectFile: Sendable, Equatable {
         self.data = data
         run = RunDefaults(
             data: try file.strings("data", in: "run"), require: try file.string("require", in: "run"),
-            environment: try file.strings("env", in: "run"), maximumFile: try file.size("max-file", in: "run"))
+            environment: try file.strings("env", in: "run"), maximumFile: try file.size("max-file", in: "run"),
+            freezeLimit: try file.size("freeze-limit", in: "run"))
         warnings = file.unknownKeys(besides: [
             "store", "project.name", "data.*", "run.data", "run.require", "run.env", "run.max-file",
+            "run.freeze-limit",
         ])
     }
 

@@ -121,7 +121,6 @@ struct RunCommand: DFSCommand {
         (request.freezesEnvironment, request.recordsAccess) = (!noFreezeEnv, !noAccess)
         let unbuilt = [
             ("--code", !code.isEmpty), ("--like", like != nil), ("--require", require != nil),
-            ("--no-freeze-env", noFreezeEnv),
         ]
         if let option = unbuilt.first(where: \.1) {
             throw DFSError(.usage, "\(option.0) is not built yet", hint: "dfs-run --help")

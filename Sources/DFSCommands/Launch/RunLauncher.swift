@@ -19,7 +19,9 @@ struct RunLauncher {
     func launch(_ request: LaunchRequest, as run: RunID = RunID(.make())) throws(DFSError) -> Launched {
         if let tag = request.tag { try Tag.check(tag) }
         // What is set wrongly is said before anything is recorded, and is no reason to serve data another way.
-        (_, _) = (try context.viewLinger(), try context.cacheLimit())
+        (_, _, _) = (
+            try context.viewLinger(), try context.cacheLimit(), try context.freezeLimit(try context.project())
+        )
         let signer = try context.signer()
         let live = LiveRun(storeRoot: repository.root, run: run)
         // The server starts while code and host are looked at.

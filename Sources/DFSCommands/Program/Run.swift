@@ -36,9 +36,15 @@ enum HiddenCommands {
     static let table: [String: @Sendable ([String]) -> Int32] = [
         "__enter": { arguments in Enter.run(planFile: arguments.first ?? "") },
         "__nvml": { arguments in
+            if arguments.count == 3, arguments[1] == "watch", let input = Int32(arguments[2]) {
+                return NVMLWatch.serve(
+                    library: arguments[0], input: input, output: STDOUT_FILENO,
+                    environment: ProcessEnvironment.current().variables)
+            }
             print(NVML.captureJSON(library: arguments.first ?? "libnvidia-ml.so.1").canonicalText)
             return 0
         },
+        "__freeze": FreezeProcess.run(arguments:),
         "__history": MakeHistory.run(arguments:),
         "__keep": Keeper.run(arguments:),
         "__pump": { arguments in

@@ -20,7 +20,7 @@ extension Capture {
     func finish(_ directory: PendingDirectory) throws(DFSError) {
         let (parts, boundaries, row) = directory.state.withLock { state in
             defer { state = PendingDirectory.State() }
-            return (state.parts, state.boundaries, state.row)
+            return (state.parts.map(\.kept), state.boundaries, state.row)
         }
         let content = ContentDigest.ofDirectory(parts.lazy.map(\.entries))
         let summary: TreeReference

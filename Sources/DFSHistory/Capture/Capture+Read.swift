@@ -19,7 +19,7 @@ extension Capture {
 
     private struct ReadFile {
         let entry: TreeEntry
-        let extra: PendingDirectory.Extra
+        var extra: PendingDirectory.Extra
     }
 
     /// Stores files of one part, then counts them off.
@@ -29,7 +29,14 @@ extension Capture {
         guard let descriptor = directory.state.withLock({ $0.descriptor }) else { return }
         var results = [ReadFile]()
         results.reserveCapacity(files.count)
-        for file in files { results.append(try read(file, directory, descriptor, thread, lane)) }
+        for file in files {
+            do throws(DFSError) { results.append(try read(file, directory, descriptor, thread, lane)) } catch {
+                guard leavesOut(directory.path(of: file.name), error) else { throw error }
+                var nothing = result(file, file.status, ContentDigest(.zero), nil, isRacy: true)
+                nothing.extra.isLeftOut = true
+                results.append(nothing)
+            }
+        }
         directory.state.withLock { state in
             for (file, result) in zip(files, results) {
                 state.parts[part].entries[file.index] = result.entry

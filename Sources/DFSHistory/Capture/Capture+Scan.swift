@@ -13,7 +13,12 @@ extension Capture {
 
     /// Lists a directory and examines its names, those of a long one in jobs of their own.
     func scan(_ directory: PendingDirectory) throws(DFSError) {
-        let descriptor = try openDirectory(directory)
+        let descriptor: OwnedDescriptor
+        do throws(DFSError) { descriptor = try openDirectory(directory) } catch {
+            guard let parent = directory.parent, leavesOut(directory.path, error) else { throw error }
+            parent.state.withLock { $0.parts[directory.slot.part].extras[directory.slot.index].isLeftOut = true }
+            return try complete(parent, 1)
+        }
         let row = try cache?.row(device: directory.status.device, inode: directory.status.inode)
         let names = try DirectoryListing.names(of: descriptor)
         let ranges = DirectoryParts.ranges(names)
@@ -26,6 +31,15 @@ extension Capture {
         }
         if ranges.count == 1 { return try examine(directory, part: 0, names[...]) }
         stack.push(ranges.enumerated().map { .examine(directory, part: $0.offset, names[$0.element]) })
+    }
+
+    /// Whether what could not be read is left out, and noted, rather than the end of the capture.
+    func leavesOut(_ path: [UInt8], _ error: DFSError) -> Bool {
+        let number = error.errno ?? 0
+        let isOfTheFile = error.code == .refused || [ENOENT, EACCES, EPERM, ELOOP, ENOTDIR].contains(number)
+        guard options.leavesOutUnread, isOfTheFile else { return false }
+        notes.withLock { $0.unread.append((path, error.cause ?? error.what)) }
+        return true
     }
 
     /// Looks at the names of one part, takes from the stat cache what is unchanged, and makes jobs of the rest.

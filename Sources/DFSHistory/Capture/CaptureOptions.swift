@@ -16,6 +16,8 @@ package struct CaptureOptions: Sendable {
     package var skipSpecial: Bool
     /// Files above this are left out and listed; `nil` for no limit.
     package var maximumFileSize: UInt64?
+    /// Leave out what cannot be read or changes while it is read (and list it) rather than fail.
+    package var leavesOutUnread = false
     package var progress: CaptureProgress
 
     package init(
@@ -60,6 +62,8 @@ package struct CaptureNotes: Sendable {
     package var special: [[UInt8]] = []
     package var ignored: [[UInt8]] = []
     package var tooLarge: [(path: [UInt8], size: UInt64)] = []
+    /// What could not be read, or changed while it was read.
+    package var unread: [(path: [UInt8], reason: String)] = []
     /// Properties that a tree does not keep: how many files had them.
     package var hardLinks = 0
     package var specialBits = 0
@@ -73,6 +77,7 @@ package struct CaptureNotes: Sendable {
         special += other.special
         ignored += other.ignored
         tooLarge += other.tooLarge
+        unread += other.unread
         hardLinks += other.hardLinks
         specialBits += other.specialBits
         foreignOwners += other.foreignOwners

@@ -13,6 +13,8 @@ final class PendingDirectory: Sendable {
         let inode: UInt64
         /// The file may have changed within the clock's granularity: it must not enter the stat cache.
         var isRacy = false
+        /// It could not be read and is not part of the tree.
+        var isLeftOut = false
     }
 
     /// Neighbouring entries. Those of files that were not read and of directories that were not finished lack their content.
@@ -21,6 +23,18 @@ final class PendingDirectory: Sendable {
         var extras: [Extra] = []
         /// Whether the stat cache holds something else than what was found.
         var missedCache = false
+
+        /// Without what was left out, which is rare.
+        var kept: Part {
+            guard extras.contains(where: \.isLeftOut) else { return self }
+            var part = Part()
+            for (entry, extra) in zip(entries, extras) where !extra.isLeftOut {
+                part.entries.append(entry)
+                part.extras.append(extra)
+            }
+            part.missedCache = true
+            return part
+        }
     }
 
     /// Where an entry goes.

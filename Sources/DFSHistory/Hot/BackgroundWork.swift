@@ -4,7 +4,7 @@ import Synchronization
 
 /// Jobs that nobody waits for, done by one thread with little priority. A job that is queued or being done already is not
 /// taken again; beyond `capacity` queued ones, new ones are passed over.
-final class BackgroundWork<Key: Hashable & Sendable>: Sendable {
+package final class BackgroundWork<Key: Hashable & Sendable>: Sendable {
     private struct State: Sendable {
         var jobs = [(key: Key, body: @Sendable () -> Void)]()
         var known = Set<Key>()
@@ -14,9 +14,9 @@ final class BackgroundWork<Key: Hashable & Sendable>: Sendable {
     private let state = Mutex(State())
     private let capacity: Int
 
-    init(capacity: Int = 256) { self.capacity = capacity }
+    package init(capacity: Int = 256) { self.capacity = capacity }
 
-    func add(_ key: Key, _ body: @escaping @Sendable () -> Void) {
+    package func add(_ key: Key, _ body: @escaping @Sendable () -> Void) {
         let mustStart = state.withLock { state in
             guard state.known.count < capacity, state.known.insert(key).inserted else { return false }
             state.jobs.append((key, body))
@@ -32,7 +32,7 @@ final class BackgroundWork<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Whether nothing is queued or being done.
-    var isIdle: Bool { state.withLock { $0.known.isEmpty } }
+    package var isIdle: Bool { state.withLock { $0.known.isEmpty } }
 
     private func work() {
         // On Linux this is about the calling thread only.

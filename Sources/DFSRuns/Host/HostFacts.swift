@@ -80,6 +80,7 @@ package enum HostFacts {
             "cgroup": ContainerFacts.controlGroup(),
             "container": ContainerFacts.container(request.environment),
             "cpus_allowed": ContainerFacts.allowedProcessors(),
+            "image": ImageFacts(environment: request.environment).capture(),
             "limits": SystemFacts.limits(),
             "storage": storage,
             "switches": DeterminismSwitches.capture(request.environment),

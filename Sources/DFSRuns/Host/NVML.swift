@@ -27,12 +27,8 @@ package enum NVML {
             "driver": library.systemText("nvmlSystemGetDriverVersion"),
             "nvml": library.systemText("nvmlSystemGetNVMLVersion"),
         ]
-        let count = library.call("nvmlDeviceGetCount_v2", as: NVMLLibrary.SystemNumber.self) { f in
-            var value: UInt32 = 0
-            return (f(&value), value)
-        }
         var readings = JSONValue.null
-        switch count {
+        switch library.deviceCount {
         case .failed(let reason):
             stable["devices"] = Fact.unknown(reason)
             readings = Fact.unknown(reason)

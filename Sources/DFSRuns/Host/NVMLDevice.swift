@@ -2,12 +2,15 @@ import DFSModel
 
 /// One GPU.
 enum NVMLDevice {
-    static func capture(_ library: NVMLLibrary, index: UInt32) -> (stable: JSONValue, volatile: JSONValue) {
-        let found = library.call("nvmlDeviceGetHandleByIndex_v2", as: NVMLLibrary.DeviceAt.self) { f in
+    static func handle(_ library: NVMLLibrary, index: UInt32) -> NVMLLibrary.Reading<NVMLLibrary.Device?> {
+        library.call("nvmlDeviceGetHandleByIndex_v2", as: NVMLLibrary.DeviceAt.self) { f in
             var device: NVMLLibrary.Device?
             return (f(index, &device), device)
         }
-        switch found {
+    }
+
+    static func capture(_ library: NVMLLibrary, index: UInt32) -> (stable: JSONValue, volatile: JSONValue) {
+        switch handle(library, index: index) {
         case .failed(let reason):
             let lost = Fact.unknown(reason)
             return (lost, lost)
@@ -63,12 +66,12 @@ enum NVMLDevice {
 
     // MARK: parts
 
-    private static func clocks(_ name: String, _ library: NVMLLibrary, _ device: NVMLLibrary.Device) -> JSONValue {
+    static func clocks(_ name: String, _ library: NVMLLibrary, _ device: NVMLLibrary.Device) -> JSONValue {
         func clock(_ kind: UInt32) -> JSONValue { library.number(name, device, kind).fact { .integer(Int64($0)) } }
         return ["graphics": clock(0), "memory": clock(2), "sm": clock(1)]
     }
 
-    private static func memory(
+    static func memory(
         _ library: NVMLLibrary, _ device: NVMLLibrary.Device
     ) -> NVMLLibrary.Reading<(total: UInt64, used: UInt64)> {
         // Three 64-bit fields: total, free, used.
@@ -78,7 +81,7 @@ enum NVMLDevice {
         }
     }
 
-    private static func word(_ bytes: [UInt8], at offset: Int) -> UInt64 {
+    static func word(_ bytes: [UInt8], at offset: Int) -> UInt64 {
         bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
     }
 

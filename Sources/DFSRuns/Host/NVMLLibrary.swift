@@ -18,6 +18,14 @@ struct NVMLLibrary {
     typealias DeviceBytes = @convention(c) (Device, UnsafeMutableRawPointer) -> Int32
     typealias DeviceCounter = @convention(c) (Device, UInt32, UInt32, UnsafeMutablePointer<UInt64>) -> Int32
     typealias DeviceList = @convention(c) (Device, UnsafeMutablePointer<UInt32>, UnsafeMutableRawPointer?) -> Int32
+    typealias DeviceWide = @convention(c) (Device, UnsafeMutablePointer<UInt64>) -> Int32
+    typealias DeviceSamples =
+        @convention(c) (
+            Device, UInt32, UInt64, UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<UInt32>, UnsafeMutableRawPointer?
+        ) -> Int32
+    typealias EventSetMaker = @convention(c) (UnsafeMutablePointer<OpaquePointer?>) -> Int32
+    typealias EventRegistrar = @convention(c) (Device, UInt64, OpaquePointer) -> Int32
+    typealias EventWaiter = @convention(c) (OpaquePointer, UnsafeMutableRawPointer?, UInt32) -> Int32
     typealias ErrorText = @convention(c) (Int32) -> UnsafePointer<CChar>?
 
     /// A value, or why there is none.
@@ -62,6 +70,13 @@ struct NVMLLibrary {
         let text = function("nvmlErrorString", as: ErrorText.self)?(code).map { String(cString: $0) }
         guard let text, !text.isEmpty else { return "NVML error \(code)" }
         return text
+    }
+
+    var deviceCount: Reading<UInt32> {
+        call("nvmlDeviceGetCount_v2", as: SystemNumber.self) { f in
+            var value: UInt32 = 0
+            return (f(&value), value)
+        }
     }
 
     func systemText(_ name: String) -> JSONValue {

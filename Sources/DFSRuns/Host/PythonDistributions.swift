@@ -76,13 +76,13 @@ struct PythonDistributions {
         found[name] = .object(facts)
     }
 
-    private static func metadataHead(_ path: String) -> [UInt8]? {
+    static func metadataHead(_ path: String) -> [UInt8]? {
         guard !Files.isDirectory(path) else { return nil }
         return PythonFinder.head(of: path, count: 4096)
     }
 
     /// Name and Version of the header, which ends at the first empty line.
-    private static func fields(_ head: [UInt8]) -> (name: String?, version: String?) {
+    static func fields(_ head: [UInt8]) -> (name: String?, version: String?) {
         var out: (name: String?, version: String?) = (nil, nil)
         for line in head.split(separator: 0x0a, omittingEmptySubsequences: false) {
             if line.isEmpty || line.first == 0x0d || (out.name != nil && out.version != nil) { break }

@@ -4,7 +4,7 @@ import DFSSystem
 import Glibc
 
 /// Kernel, distribution, C library, limits and clock.
-enum SystemFacts {
+package enum SystemFacts {
     static let bootPath = "/proc/sys/kernel/random/boot_id"
 
     static func kernel(hash: ([UInt8]) -> Digest) -> JSONValue {
@@ -24,7 +24,7 @@ enum SystemFacts {
     }
 
     /// The C library of this process.
-    static var libc: JSONValue {
+    package static var libc: JSONValue {
         var buffer = [UInt8](repeating: 0, count: 128)
         let length = buffer.withUnsafeMutableBytes {
             confstr(Int32(_CS_GNU_LIBC_VERSION), $0.baseAddress?.assumingMemoryBound(to: CChar.self), 128)

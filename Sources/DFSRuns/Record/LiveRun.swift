@@ -7,10 +7,12 @@ import Glibc
 /// The job writes there directly, so what reached the kernel outlives the launcher and the job.
 package struct LiveRun: Sendable {
     package let run: RunID
+    package let storeRoot: String
     package let root: String
 
     package init(storeRoot: String, run: RunID) {
         self.run = run
+        self.storeRoot = storeRoot
         root = storeRoot + "/live/" + run.description
     }
 

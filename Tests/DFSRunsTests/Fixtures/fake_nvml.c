@@ -101,4 +101,43 @@ int nvmlDeviceGetComputeRunningProcesses_v2(struct device *d, unsigned *count, v
     *count = d->index ? 3 : 0;
     return *count > room ? INSUFFICIENT_SIZE : SUCCESS;
 }
-// nvmlDeviceGetTotalEccErrors is missing, as in a library older than the caller.
+#ifdef WATCHED
+// What is asked for again and again: the first device is sampled by the driver, the second is not; it has one Xid.
+struct utilisation { unsigned gpu, memory; };
+int nvmlDeviceGetUtilizationRates(struct device *d, struct utilisation *out) {
+    *out = (struct utilisation){d->index ? 75 : 10, 5};
+    return SUCCESS;
+}
+struct sample { unsigned long long time; unsigned long long value; };
+int nvmlDeviceGetSamples(struct device *d, int kind, unsigned long long seen, int *type, unsigned *count,
+                         struct sample *out) {
+    static unsigned long long now;
+    if (d->index || kind != 1) return NOT_SUPPORTED;
+    if (!out) { *count = 120; return SUCCESS; }
+    *type = 1;
+    *count = 2;
+    now += 1000;
+    out[0] = (struct sample){now - 500, 20};
+    out[1] = (struct sample){now, 61};
+    return SUCCESS;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(struct device *d, unsigned long long *out) {
+    *out = d->index ? 0x44 : 0;
+    return SUCCESS;
+}
+int nvmlDeviceGetTotalEccErrors(struct device *d, int kind, int counter, unsigned long long *out) {
+    if (!d->index) return NOT_SUPPORTED;
+    *out = kind ? 2 : 7;
+    return SUCCESS;
+}
+static int announced;
+int nvmlEventSetCreate(void **set) { *set = &announced; return SUCCESS; }
+int nvmlDeviceRegisterEvents(struct device *d, unsigned long long kinds, void *set) { return SUCCESS; }
+struct event { struct device *device; unsigned long long kind, data; unsigned gpu_instance, compute_instance; };
+int nvmlEventSetWait_v2(void *set, struct event *out, unsigned milliseconds) {
+    if (announced++) return 10;
+    *out = (struct event){&devices[1], 8, 79, 0, 0};
+    return SUCCESS;
+}
+#endif
+// Without -DWATCHED nvmlDeviceGetTotalEccErrors is missing, as in a library older than the caller.

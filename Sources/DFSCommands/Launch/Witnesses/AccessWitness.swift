@@ -61,7 +61,7 @@ final class AccessWitness: RunWitness {
     }
 
     func prepare(_ plan: inout EnterPlan) {
-        guard !isOff, recorder == nil else { return plan.waits = watch != nil }
+        guard !isOff, recorder == nil else { return plan.waits = plan.waits || watch != nil }
         if !sealed.isEmpty, self.plan.request.recordsAccess {
             do throws(DFSError) {
                 watch = try OpenWatch()

@@ -38,8 +38,27 @@ enum RunWitnesses {
     static func all(
         _ plan: RunPlan, _ live: LiveRun, _ repository: Repository, _ signer: any Signer, _ context: CommandContext
     ) -> [any RunWitness] {
-        var all: [any RunWitness] = [LiveKeeper(live: live, repository: repository, signer: signer)]
-        if let ranks = plan.request.ranks { all.append(ranks) }
-        return all
+        let observer = JobObserver()
+        let cache = (try? context.directories.cache()).map { $0 + "/host" }
+        let catalogue = FileCatalogue(directory: cache)
+        let modules = ModuleWitness(plan, live, catalogue: catalogue, cache: cache, home: context.environment.home)
+        let freeze = FreezeWitness(plan) { () throws(DFSError) in try freezeRequest(plan, live, context) }
+        return [
+            LiveKeeper(live: live, repository: repository, signer: signer),
+            UsageWitness(plan, evidence: live.evidence, observer: observer),
+            LibraryWitness(live, catalogue: catalogue, observer: observer) { path in
+                freeze.found(path)
+                modules.found(path)
+            }, modules, freeze,
+        ] + [plan.request.ranks].compactMap { $0 }
+    }
+
+    private static func freezeRequest(
+        _ plan: RunPlan, _ live: LiveRun, _ context: CommandContext
+    ) throws(DFSError) -> FreezeRequest {
+        let (store, cache) = (live.storeRoot, try context.directories.cache())
+        return FreezeRequest(
+            run: plan.run, store: store, cacheRoot: cache, limit: try context.freezeLimit(try context.project()),
+            python: plan.host.stable["python"] ?? .null, home: context.environment.home, withheld: [store, cache])
     }
 }

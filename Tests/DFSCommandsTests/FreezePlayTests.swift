@@ -1,0 +1,182 @@
+import DFSHistory
+import DFSLaunch
+import DFSLedger
+import DFSModel
+import DFSRuns
+import DFSSystem
+import DFSTestSupport
+import Glibc
+import Testing
+
+extension PlayWithMounts {
+    /// The environment of a run, recorded and put back.
+    @Suite struct FreezePlayTests {
+        private let stage: Stage
+        private static let python = "/usr/bin/python3"
+
+        init() throws { stage = try Stage() }
+
+        private static let hasPython: Bool = {
+            if Files.exists(python), Files.exists("/usr/lib/python3") { return true }
+            print("skipped: no system Python")
+            return false
+        }()
+
+        /// A virtual environment of the system's Python with a package of our own, and a script that uses it.
+        private func prepare() throws {
+            try stage.shell("\(Self.python) -m venv --without-pip venv")
+            let site = try stage.shell("echo venv/lib/python3*/site-packages")
+            try stage.directory.write(site + "/ours/__init__.py", "answer = 42\n")
+            try stage.directory.write(site + "/ours-1.5.dist-info/METADATA", "Name: ours\nVersion: 1.5\n\n")
+            try stage.directory.write(
+                site + "/ours-1.5.dist-info/RECORD", "ours/__init__.py,,\nours-1.5.dist-info/METADATA,,\n")
+            try stage.directory.write(
+                "project/t.py", "import ours, sys, json\nprint(ours.answer, sys.prefix, ours.__file__)\n")
+        }
+
+        private var interpreter: String { stage.directory.sub("venv/bin/python") }
+
+        private func run(_ words: [String], limit: String = "2G") throws -> SpawnedProgram.Result {
+            let result = try stage.start("dfs-run", words, variables: ["DFS_FREEZE_LIMIT": limit]).wait()
+            try #require(result.code == 0, "\(result.errorText)")
+            return result
+        }
+
+        /// The latest run's, once it has been recorded.
+        private func environment(location: SourceLocation = #_sourceLocation) throws -> JSONValue {
+            Stage.eventually("a frozen environment", location: location) {
+                try stage.json("show", "run:latest")["environment"]?["parts"] != nil
+            }
+            return try #require(try stage.json("show", "run:latest")["environment"], sourceLocation: location)
+        }
+
+        private func openRepository() throws -> Repository {
+            try Repository.open(at: stage.store, cacheRoot: stage.home + "/cache/dfs")
+        }
+
+        private func frozen(_ repository: Repository) throws -> FrozenEnvironment {
+            let run = try #require(try repository.state().runs.last)
+            guard case .environment(let found) = try FrozenEnvironment.of(run, repository) else {
+                throw System.error(ENOENT, "no environment")
+            }
+            return found
+        }
+
+        /// Runs a command in a view in which `plan` is mounted.
+        private func replay(_ plan: FrozenEnvironment.Plan, _ frozen: FrozenEnvironment, _ words: [String]) throws
+            -> String
+        {
+            var enter = EnterPlan(
+                namespace: geteuid() == 0 ? .mount : .user, uid: geteuid(), gid: getegid(),
+                workingDirectory: RawPath(stage.project), environment: [Array("PATH=/usr/bin:/bin".utf8)],
+                arguments: words.map { Array($0.utf8) })
+            for mount in plan.mounts {
+                enter.steps.append(
+                    .bind(source: RawPath(try frozen.copy(of: mount)), at: RawPath(mount.target), .readOnly))
+            }
+            let output = stage.directory.sub("scratch/replayed")
+            enter.standardOutput = RawPath(output)
+            let supervisor = Supervisor(executable: SpawnedProgram.products + "/dfs", arguments: ["dfs", "__enter"])
+            guard case .ended(let child) = try supervisor.run(enter) else { throw System.error(ENOEXEC, "no job") }
+            #expect(child.exitStatus == 0)
+            return try stage.text(output)
+        }
+
+        @Test(.enabled(if: hasPython)) func aDeletedEnvironmentComesBack() throws {
+            try prepare()
+            let output = try run([interpreter, "t.py"]).outputText
+            #expect(output.hasPrefix("42 \(stage.directory.path)/venv"))
+            let record = try environment()
+            #expect(record["complete"] == true, "\(record.canonicalText)")
+            let kinds = Set((record["parts"]?.array ?? []).compactMap { $0["kind"]?.string })
+            #expect(kinds.isSuperset(of: ["virtual", "system"]))
+            let shown = try stage.done("show", "run:latest")
+            #expect(shown.contains("/env"), "\(shown)")
+            let listed = try stage.done("ls", "run:latest/env\(stage.directory.path)/venv/lib")
+            #expect(listed.contains("python3"))
+
+            let repository = try openRepository()
+            let frozen = try frozen(repository)
+            #expect(try frozen.plan().mounts.isEmpty)
+            try stage.shell("rm -r venv")
+            let plan = try frozen.plan()
+            #expect(plan.mounts.map(\.target) == [stage.directory.sub("venv")])
+            #expect(try replay(plan, frozen, [interpreter, "t.py"]) == output)
+            #expect(!Files.exists(stage.directory.sub("venv")))
+        }
+
+        @Test(.enabled(if: hasPython)) func whatHasChangedIsPutBackToo() throws {
+            try prepare()
+            let output = try run([interpreter, "t.py"]).outputText
+            _ = try environment()
+            try stage.shell("sed -i s/42/43/ venv/lib/python3*/site-packages/ours/__init__.py")
+            let frozen = try frozen(try openRepository())
+            let plan = try frozen.plan()
+            #expect(plan.mounts.map(\.target) == [stage.directory.sub("venv")])
+            #expect(try replay(plan, frozen, [interpreter, "t.py"]) == output)
+        }
+
+        @Test(.enabled(if: hasPython)) func theSecondFreezeStoresNextToNothing() throws {
+            try prepare()
+            _ = try run([interpreter, "t.py"])
+            let first = try environment()
+            let size = Int(try stage.shell("du -sb \(stage.store) | cut -f1")) ?? 0
+            // What the first run has compiled is no part of it.
+            try stage.shell("venv/bin/python -c 'import ours'")
+            _ = try run([interpreter, "t.py"])
+            let second = try environment()
+            #expect(first["tree"]?["content"] == second["tree"]?["content"])
+            let more = (Int(try stage.shell("du -sb \(stage.store) | cut -f1")) ?? 0) - size
+            #expect(more * 100 < size, "\(more) of \(size)")
+        }
+
+        @Test(.enabled(if: hasPython)) func whatDoesNotFitIsNamed() throws {
+            try prepare()
+            _ = try run([interpreter, "t.py"], limit: "1M")
+            let record = try environment()
+            #expect(record["complete"] == false)
+            let missing = (record["parts"]?.array ?? []).filter { $0["missing"] != nil }
+            #expect(missing.contains { $0["kind"] == "system" })
+            #expect(try stage.done("show", "run:latest").contains("incomplete: "))
+        }
+
+        @Test func whatIsNotFrozenIsSaidToBe() throws {
+            let result = try stage.start(
+                "dfs-run", ["--no-freeze-env", "--", "sh", "-c", "true"], variables: ["DFS_FREEZE_LIMIT": "2G"]
+            ).wait()
+            #expect(result.code == 0, "\(result.errorText)")
+            #expect(try stage.done("show", "run:latest").contains("not frozen: --no-freeze-env"))
+            #expect(try stage.launch("sh", "-c", "true").code == 0)
+            #expect(try stage.done("show", "run:latest").contains("not frozen: the limit is 0"))
+        }
+
+        @Test func aFreezeThatIsKilledLeavesNothing() throws {
+            let sign = stage.directory.sub("sign")
+            let job = try stage.start(
+                "dfs-run", ["sh", "-c", "while [ ! -e \(sign) ]; do sleep 0.05; done"],
+                variables: ["DFS_FREEZE_LIMIT": "2G"])
+            var freezer: pid_t = 0
+            Stage.eventually("the freezing process") {
+                freezer =
+                    try DirectoryListing.names(of: "/proc").compactMap { pid_t(NameText.display($0)) }.first { pid in
+                        guard (try? ProcessStat.read(pid: pid))??.parent == job.process,
+                            let line = try Files.read("/proc/\(pid)/cmdline")
+                        else { return false }
+                        return NameText.display(line).contains("__freeze")
+                    } ?? 0
+                return freezer > 0
+            }
+            kill(freezer, SIGKILL)
+            try stage.directory.write("sign", "")
+            #expect(try job.wait().code == 0)
+            #expect(try stage.done("show", "run:latest").contains("not frozen: "))
+            #expect(try stage.json("show", "run:latest")["environment"]?["none"] != nil)
+            #expect(try stage.dfs("verify").code == 0)
+        }
+
+        @Test func oddLimitsAreRefused() throws {
+            let odd = try stage.start("dfs-run", ["true"], variables: ["DFS_FREEZE_LIMIT": "much"]).wait()
+            #expect(odd.code == 64 && odd.errorText.contains("DFS_FREEZE_LIMIT"), "\(odd.code) \(odd.errorText)")
+        }
+    }
+}
