@@ -54,7 +54,9 @@ let package = Package(
         library(
             "DFSHistory",
             ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSLedger", "CLinux"]),
-        library("DFSRuns", ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "CLinux"]),
+        library(
+            "DFSRuns",
+            ["DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "CLinux"]),
         library("DFSVirtual", ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns"]),
 
         // Edges.
@@ -99,7 +101,7 @@ let package = Package(
             ]),
         tests(
             "DFSRunsTests",
-            ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSTestSupport"],
+            ["DFSModel", "DFSSystem", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSTestSupport"],
             exclude: ["Fixtures"]),
         tests(
             "DFSVirtualTests",

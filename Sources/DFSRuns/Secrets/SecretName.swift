@@ -35,7 +35,8 @@ struct SecretName: Sendable {
     /// What may follow the word in the name: with anything else (`token_type`, `password_hash`) the value is about a secret
     /// and none.
     private static let endings: Set<String> = [
-        "", "s", "key", "accesskey", "value", "val", "string", "str", "text", "secret", "token", "prod", "production", "dev",
+        "", "s", "key", "accesskey", "value", "val", "string", "str", "text", "secret", "token", "prod", "production",
+        "dev",
         "staging", "live", "base", "bencoded", "plain", "plaintext", "default", "main", "access", "client", "app", "db",
         "admin", "root", "readonly", "rw", "ro", "write", "read",
     ]

@@ -41,7 +41,9 @@ package struct SecretScanner {
     /// In order of place; of two that overlap the one by form, or the first.
     private func disjoint() -> [(rule: SecretRule, range: Range<Int>)] {
         let sorted = found.sorted {
-            ($0.range.lowerBound, Self.isGeneral($0.rule) ? 1 : 0) < ($1.range.lowerBound, Self.isGeneral($1.rule) ? 1 : 0)
+            ($0.range.lowerBound, Self.isGeneral($0.rule) ? 1 : 0) < (
+                $1.range.lowerBound, Self.isGeneral($1.rule) ? 1 : 0
+            )
         }
         let special = sorted.filter { !Self.isGeneral($0.rule) }
         var kept = [(rule: SecretRule, range: Range<Int>)]()

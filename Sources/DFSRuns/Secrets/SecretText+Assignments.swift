@@ -136,7 +136,9 @@ extension SecretText {
 
     /// What people choose, if it is more than a word.
     private func isPassword(_ value: SecretValue) -> Bool {
-        guard (8...128).contains(value.count), !value.hasSpace, value.letters >= 2, value.entropy >= 2.75 else { return false }
+        guard (8...128).contains(value.count), !value.hasSpace, value.letters >= 2, value.entropy >= 2.75 else {
+            return false
+        }
         let special = value.bytes.contains { Self.special.contains($0) }
         let separated = value.bytes.contains { Self.separators.contains($0) }
         // `sha256_password`, `mysql.native`: names with numbers in them.

@@ -82,7 +82,8 @@ extension SecretText {
         guard host.count > 1, !SecretValue(host).contains(["example", "localhost", "127.0.0.1", "0.0.0.0"]),
             !host.elementsEqual("host".utf8), !host.elementsEqual("hostname".utf8)
         else { return nil }
-        guard value.letters > 0, value.digits + value.symbols > 0 || value.upper * value.lower > 0, value.entropy >= 2.5,
+        guard value.letters > 0, value.digits + value.symbols > 0 || value.upper * value.lower > 0,
+            value.entropy >= 2.5,
             !value.isExpression, !value.isPlaceholder, !value.isCommonWord
         else { return nil }
         return (user + 1)..<end

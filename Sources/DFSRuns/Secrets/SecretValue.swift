@@ -14,7 +14,8 @@ struct SecretValue {
         var counts = [0, 0, 0, 0], changes = 0, last = 3, hasSpace = false, isHexadecimal = true
         for byte in bytes {
             let kind =
-                ByteSet.digits.contains(byte) ? 0 : ByteSet.lower.contains(byte) ? 1 : ByteSet.upper.contains(byte) ? 2 : 3
+                ByteSet.digits.contains(byte)
+                ? 0 : ByteSet.lower.contains(byte) ? 1 : ByteSet.upper.contains(byte) ? 2 : 3
             counts[kind] += 1
             if kind != 3, last != 3, kind != last { changes += 1 }
             if kind != 3 { last = kind }
@@ -76,7 +77,8 @@ struct SecretValue {
     }
 
     private static let standIns = [
-        "example", "changeme", "change_me", "change-me", "placeholder", "dummy", "fake", "sample", "your", "xxxx", "****",
+        "example", "changeme", "change_me", "change-me", "placeholder", "dummy", "fake", "sample", "your", "xxxx",
+        "****",
         "todo", "redacted", "insert", "replace", "foobar", "1234567", "abcdef", "abc123", "0000000", "test", "deadbeef",
         "....", "____", "----", "environ", "getenv", "process.env", "notasecret", "not-a-secret", "not_a_secret",
         "qwerty", "lorem",
@@ -84,8 +86,10 @@ struct SecretValue {
 
     private static let words: Set<String> = [
         "", "password", "passwd", "passphrase", "pass", "secret", "token", "none", "null", "true", "false", "undefined",
-        "string", "bytes", "optional", "required", "default", "empty", "unset", "user", "admin", "root", "tiger", "hunter",
-        "guest", "username", "mypassword", "mypass", "mysecret", "mytoken", "userpass", "secretpassword", "p@ssw", "s3cr3t",
+        "string", "bytes", "optional", "required", "default", "empty", "unset", "user", "admin", "root", "tiger",
+        "hunter",
+        "guest", "username", "mypassword", "mypass", "mysecret", "mytoken", "userpass", "secretpassword", "p@ssw",
+        "s3cr3t",
         "p@ssword", "pa$$word", "pa55w", "pwd",
     ]
 
