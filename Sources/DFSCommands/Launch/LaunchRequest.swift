@@ -28,6 +28,8 @@ struct LaunchRequest: Sendable {
     /// The run that this host is compared with, and the worst class of drift that is accepted.
     var like: String?
     var require: String?
+    /// Why secrets in the command, the environment and the code are let pass; `nil`: they are not.
+    var allowSecrets: String?
     /// References that must not be read.
     var deny: [String] = []
     var freezesEnvironment = true

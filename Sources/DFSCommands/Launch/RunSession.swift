@@ -70,21 +70,19 @@ final class RunSession {
 
     /// One entry: the snapshot where it is new, and the start of the run. `false` as `begin` has it.
     private func record() throws(DFSError) -> Bool {
-        let writer = plan.codeWriter
+        let writer = plan.captured.writer
         let stable = try writer.put(Self.hostPart("stable", plan.host.stable))
         let job = try writer.put(Self.hostPart("job", plan.host.job))
         let volatile = try writer.put(Self.hostPart("volatile", plan.host.volatile))
         let record = try writer.putHere(planRecord(stable, job, volatile))
-        let codeRecord = try writer.putHere(codeRecord)
+        let codeRecord = try writer.putHere(plan.captured.record())
         let text = try writer.putHere(TextObject(fields: texts).encoded)
-        let base = plan.isNewSnapshot ? plan.previousSnapshot.map { ($0.record.packs, $0.record.pack) } : nil
-        let finished = try writer.finish(base: base)
+        let finished = try writer.finish(base: plan.captured.base)
         func reference(_ address: ObjectAddress) -> RecordReference {
             RecordReference(record: address, packs: finished.packs, pack: finished.pack)
         }
         let plan = plan
-        let before = [plan.codeCache?.rows, plan.previousSnapshot.map { EventPacks($0.record) }].compactMap { $0 }
-        let reliance = Reliance(finished, events: plan.isNewSnapshot ? before : [], began: plan.began)
+        let reliance = Reliance(finished, events: plan.captured.reliedOn, began: plan.began)
         let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
             var events = [LedgerEvent]()
             if state.projects[plan.project]?.snapshot(plan.snapshot) == nil {
@@ -109,10 +107,7 @@ final class RunSession {
             return false
         }
         repository.remember(finished)
-        let state = try repository.state()
-        if let snapshot = state.projects[plan.project]?.snapshot(plan.snapshot) {
-            try? plan.codeCache?.write(plan.codeUpdates, restingOn: snapshot.record)
-        }
+        plan.captured.remember(in: try repository.state())
         return true
     }
 
@@ -140,25 +135,16 @@ final class RunSession {
             "repeats": plan.request.repeats.map { .string($0.description) } ?? .null,
             "in-place": .bool(plan.request.inPlace),
             "strict": .bool(plan.request.strict), "git": plan.git,
-            "environment-names": .array(
-                plan.request.environment.variables.keys.sorted().map {
-                    .string(NameText.encode(ArgumentText.bytes(of: $0)))
-                }),
+            "environment": plan.secrets.environment.json, "secrets": plan.secrets.json,
             "capabilities": plan.capabilities.json,
-        ]
-    }
-
-    private var codeRecord: JSONValue {
-        [
-            "format": "dfs.code/1", "project": .string(plan.project), "capture": plan.codeNotes.json,
-            "git": plan.git,
-            "left-out": .array(plan.survey.excluded.prefix(1000).map(\.json)),
         ]
     }
 
     private var texts: [String: JSONValue] {
         var fields = context.identity()
-        fields["arguments"] = .array(plan.request.command.map { .string(NameText.encode(ArgumentText.bytes(of: $0))) })
+        fields["arguments"] = .array(plan.secrets.arguments.map { .string(NameText.encode($0)) })
+        fields["environment"] = plan.secrets.environment.text
+        if let reason = plan.request.allowSecrets { fields["allow-secrets"] = .string(reason) }
         fields["directory"] = plan.request.environment.directory.map { .string($0) } ?? .null
         fields["project-directory"] = .string(plan.survey.root)
         fields["identity"] = plan.host.identity
@@ -322,6 +308,10 @@ final class RunSession {
     }
 
     private func report(_ sealed: RunSeal.Sealed, _ code: Int32, _ ending: RunEnding) {
+        if let first = sealed.secrets.first {
+            let more = sealed.secrets.count > 1 ? " and \(sealed.secrets.count - 1) more" : ""
+            context.output.warn("the run wrote what looks like a secret, and it is recorded: \(first.sentence)\(more)")
+        }
         func part(_ name: String, _ tree: TreeReference) -> String {
             "\(name) \(Quantity.count(Int(tree.files), "file")), \(ByteCount(tree.bytes))"
         }

@@ -22,8 +22,13 @@ extension SecretText {
         guard let byte = at(i - 1) else { return true }
         // An escaped line end or tab in a notebook or a JSON text.
         if at(i - 2) == UInt8(ascii: "\\"), byte == UInt8(ascii: "n") || byte == UInt8(ascii: "t") { return true }
-        return !ByteSet.webSafe.contains(byte) && byte != UInt8(ascii: "+")
+        if ByteSet.webSafe.contains(byte) || byte == UInt8(ascii: "+") { return false }
+        // Within base 64 a slash is a letter.
+        return byte != UInt8(ascii: "/") || i - start(of: .base64, before: i, limit: Self.blob) < Self.blob
     }
+
+    /// No word, path or name is a run of so many letters of base 64.
+    private static let blob = 100
 
     private func standsAlone(after i: Int) -> Bool {
         guard let byte = at(i) else { return true }
