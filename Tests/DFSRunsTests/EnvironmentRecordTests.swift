@@ -2,6 +2,7 @@ import DFSModel
 import DFSRemote
 import DFSRuns
 import DFSSystem
+import DFSTestSupport
 import Testing
 
 @Suite struct EnvironmentRecordTests {

@@ -50,6 +50,15 @@ struct CapturedCode: Sendable {
         try? cache?.write(updates, restingOn: snapshot.record)
     }
 
+    /// What a user should know before relying on the snapshot.
+    var warnings: [String] {
+        let repositories = [survey.facts.repository] + survey.facts.nested.map(\.facts)
+        let pointers = repositories.reduce(0) { $0 + ($1?.largeFiles?.pointers.count ?? 0) }
+        guard pointers > 0 else { return [] }
+        let files = Quantity.count(pointers, "file")
+        return ["\(files) of the code: a Git LFS pointer stands in place of the content; git lfs pull"]
+    }
+
     /// `2 modified, 1 untracked`; empty outside git and where nothing is.
     var gitWords: String {
         guard let git = survey.facts.repository else { return "" }

@@ -18,6 +18,7 @@ struct CodeSnapshot: DFSCommand {
         let repository = try context.repository(creating: true)
         let capture = try context.projectCapture(directory, repository, allowSecrets: allowSecrets)
         let code = try capture.record(from: directory, by: try context.signer())
+        for warning in code.warnings { context.output.warn(warning) }
         try context.output.report(CaptureReport(code: code, changes: try SnapshotChanges(code, repository)))
         return .done
     }

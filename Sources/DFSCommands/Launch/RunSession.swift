@@ -50,6 +50,7 @@ final class RunSession {
     func run() throws(DFSError) -> ExitCode {
         let state = try repository.state()
         context.output.say(plan.summary)
+        for warning in plan.captured.warnings { context.output.warn(warning) }
         defer { serving.end(linger: (try? context.viewLinger()) ?? 0) }
         let view = try prepareView(state)
         let (ending, result) = try start(view, state)

@@ -12,7 +12,9 @@ extension SecretText {
             let value = value(after: end, from: start)
         else { return nil }
         let found = SecretValue(self[value.range])
-        guard !found.isPlaceholder, !found.isExpression, !found.isCommonWord else { return nil }
+        guard !found.isPlaceholder, !found.isCommonWord else { return nil }
+        if isLongMixture(found) { return (name.kind == .password ? .password : .secretAssignment, value.range) }
+        guard !found.isExpression else { return nil }
         switch name.kind {
         case .generated:
             // Tokens of requests and changes are such numbers, and no secrets.
@@ -124,6 +126,12 @@ extension SecretText {
     }
 
     // MARK: What the value is
+
+    /// So long and random that brackets in it are no call: the keys of web frameworks have all signs in them.
+    private func isLongMixture(_ value: SecretValue) -> Bool {
+        value.count >= 40 && value.digits >= 4 && value.letters >= 12 && value.symbols >= 4
+            && value.symbols * 2 <= value.count && value.entropy >= 4.4 && !value.isTemplate
+    }
 
     /// Long and random: made by a machine.
     private func isGenerated(_ value: SecretValue) -> Bool {

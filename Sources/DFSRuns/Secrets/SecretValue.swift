@@ -58,6 +58,13 @@ struct SecretValue {
 
     private static let marks = ByteSet("{}()[]<>\\ \t,;\"'`")
 
+    /// Whether a program or a shell puts something in its place, or it is a sentence or a path.
+    var isTemplate: Bool {
+        bytes.contains { Self.templateMarks.contains($0) } || contains(["://", "%s", "$(", "/usr/", "\\"])
+    }
+
+    private static let templateMarks = ByteSet("{}<> \t,;\"'`")
+
     /// Words and patterns that stand where a secret would be.
     var isPlaceholder: Bool { contains(Self.standIns) || isRepetition }
 
@@ -81,7 +88,7 @@ struct SecretValue {
         "****",
         "todo", "redacted", "insert", "replace", "foobar", "1234567", "abcdef", "abc123", "0000000", "test", "deadbeef",
         "....", "____", "----", "environ", "getenv", "process.env", "notasecret", "not-a-secret", "not_a_secret",
-        "qwerty", "lorem",
+        "qwerty", "lorem", "django-insecure-",
     ]
 
     private static let words: Set<String> = [
