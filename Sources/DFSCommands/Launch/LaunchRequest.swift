@@ -14,6 +14,8 @@ struct LaunchRequest: Sendable {
     /// `--data` arguments.
     var data: [String] = []
     var code = Code.directories([])
+    /// Further roots of a run that is repeated, as they were then.
+    var roots: [RecordedCode] = []
     /// The job's, to which the variables of the run are added, and the directory in which it starts.
     var environment: ProcessEnvironment
     var inPlace = false

@@ -90,7 +90,7 @@ struct RunCommand: DFSCommand {
         (request.like, request.require, request.deny) = (like, require, deny)
         (request.freezesEnvironment, request.recordsAccess) = (!noFreezeEnv, !noAccess)
         let unbuilt = [
-            ("--code", !code.isEmpty), ("--like", like != nil), ("--require", require != nil),
+            ("--like", like != nil), ("--require", require != nil),
             ("--deny", !deny.isEmpty),
             ("--no-freeze-env", noFreezeEnv), ("--no-access", noAccess),
         ]

@@ -26,7 +26,8 @@ struct RunLauncher {
         let view = try ViewServer.start(run: run, repository: repository, context: context)
         do throws(DFSError) {
             let planner = RunPlanner(
-                context: context, repository: repository, project: try context.project(), request: request, run: run)
+                context: context, repository: repository, project: try context.project(), request: request, run: run,
+                signer: signer)
             let session = try repository.storingAgain("run \(run)") { _ throws(DFSError) -> RunSession? in
                 let session = RunSession(
                     context: context, repository: repository, signer: signer, live: live, plan: try planner.plan(),

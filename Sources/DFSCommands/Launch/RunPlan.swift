@@ -12,6 +12,8 @@ struct RunPlan: Sendable {
     let began: LedgerState
     let inputs: [DataInput]
     let captured: CapturedCode
+    /// Further roots, in the ledger already, in the order in which they are mounted.
+    let roots: [CapturedCode]
     /// What the command line and the environment are recorded as.
     let secrets: LaunchSecrets
     let host: HostRecord
@@ -32,7 +34,8 @@ struct RunPlan: Sendable {
     var summary: String {
         let state = captured.gitWords.isEmpty ? "" : " (\(captured.gitWords))"
         let data = inputs.map { "\($0.dataset)@v\($0.version.number)" }.joined(separator: ", ")
-        return "run \(name) (\(run.uuid.digits.suffix(8))): code \(project)@\(snapshot.prefix(8))\(state)"
+        let roots = self.roots.map { ", \($0.project)@\($0.snapshot.prefix(8))" }.joined()
+        return "run \(name) (\(run.uuid.digits.suffix(8))): code \(project)@\(snapshot.prefix(8))\(state)\(roots)"
             + (data.isEmpty ? "" : "; data \(data)")
     }
 }

@@ -16,6 +16,7 @@ struct RunPlanner {
     let project: ProjectFile?
     let request: LaunchRequest
     let run: RunID
+    let signer: any Signer
 
     private static let maximumWorkFile: UInt64 = 4 << 30
 
@@ -29,8 +30,10 @@ struct RunPlanner {
         let secrets = try LaunchSecrets(request, project, repository)
         let hostRecord = BackgroundHost(try hostRequest())
         let code = try code(inputs, resolver.state)
+        let roots = try RunRoots(context: context, repository: repository, request: request, signer: signer).take(
+            besides: code)
         return RunPlan(
-            run: run, began: resolver.state, inputs: inputs, captured: code, secrets: secrets,
+            run: run, began: resolver.state, inputs: inputs, captured: code, roots: roots, secrets: secrets,
             host: hostRecord.wait(),
             capabilities: Capabilities.probe(
                 scratch: repository.root + "/tmp", path: context.environment["PATH"] ?? "/usr/bin:/bin"),
@@ -41,11 +44,7 @@ struct RunPlanner {
     // MARK: Code
 
     private func code(_ inputs: [DataInput], _ state: LedgerState) throws(DFSError) -> CapturedCode {
-        if case .snapshot(let code) = request.code {
-            return CapturedCode(
-                survey: code.survey, git: code.git, project: code.project, tree: code.snapshot.tree,
-                snapshot: code.snapshot.id, isNew: false, writer: StoreWriter(store: repository.objects), previous: nil)
-        }
+        if case .snapshot(let code) = request.code { return CapturedCode(code, repository) }
         let capture = ProjectCapture(
             context: context, repository: repository, project: project, allowSecrets: request.allowSecrets,
             hint: ProjectCapture.runHint)

@@ -131,6 +131,10 @@ final class RunSession {
                 plan.inputs.map { input in
                     ["key": .string(input.key), "dataset": .string(input.dataset), "tree": input.version.tree.json]
                 }),
+            "roots": .array(
+                plan.roots.map { root in
+                    ["project": .string(root.project), "snapshot": .string(root.snapshot), "code": root.tree.json]
+                }),
             "seed": .integer(Int64(plan.seed)),
             "expands": .bool(plan.request.expands), "maximum-file": .integer(Int64(clamping: plan.maximumFileSize)),
             "repeats": plan.request.repeats.map { .string($0.description) } ?? .null,
@@ -148,6 +152,7 @@ final class RunSession {
         if let reason = plan.request.allowSecrets { fields["allow-secrets"] = .string(reason) }
         fields["directory"] = plan.request.environment.directory.map { .string($0) } ?? .null
         fields["project-directory"] = .string(plan.survey.root)
+        if !plan.roots.isEmpty { fields["root-directories"] = .array(plan.roots.map { .string($0.survey.root) }) }
         fields["identity"] = plan.host.identity
         var paths = [String: JSONValue]()
         for input in plan.inputs { if let path = input.path { paths[input.key] = .string(path) } }
@@ -179,6 +184,12 @@ final class RunSession {
             let paths = Quantity.count(view.hiddenPaths, "ignored path")
             context.output.warn("\(paths) of the project cannot be seen in this run; ignore whole directories")
         }
+        if !usesNamespace, !plan.roots.isEmpty {
+            context.output.warn("no namespaces here: the job sees the roots of --code as they are, not as recorded")
+        }
+        for number in plan.roots.indices {
+            for folder in ["/upper", "/work"] { try Files.makeDirectories(live.rootLayer(number) + folder) }
+        }
         if !plan.request.inPlace, history == nil || !plan.capabilities.overlay.isUsable { try copyCode(&view) }
         return view
     }
@@ -199,6 +210,14 @@ final class RunSession {
         try Export(reader: repository.reader, threads: context.jobs).run(
             .root(plan.code, modified: context.clock()), to: live.work)
         view.copiedCode = live.work
+        guard plan.capabilities.namespace != .none else { return }
+        for (number, root) in plan.roots.enumerated() {
+            let copy = live.scratch + "/copies/\(number)"
+            try Files.makeDirectories(Files.parent(copy))
+            try Export(reader: repository.reader, threads: context.jobs).run(
+                .root(root.tree, modified: context.clock()), to: copy)
+            view.copiedRoots.append(copy)
+        }
     }
 
     // MARK: The job
@@ -280,6 +299,7 @@ final class RunSession {
         }
         result.merge(ending.json) { $1 }
         result["exit"] = .integer(Int64(code))
+        if !plan.roots.isEmpty { result["roots-written"] = RunRoots.written(plan.roots, in: live) }
         for witness in witnesses { result[witness.name] = witness.summary }
         var seal = RunSeal(repository: repository, live: live)
         seal.workFilter = WorkFilter(
