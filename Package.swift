@@ -55,7 +55,8 @@ let package = Package(
             "DFSHistory",
             ["DFSModel", "DFSSystem", "DFSChunking", "DFSIndex", "DFSRemote", "DFSStore", "DFSLedger", "CLinux"]),
         library(
-            "DFSRuns", ["DFSModel", "DFSSystem", "DFSChunking", "DFSStore", "DFSLedger", "DFSHistory", "CLinux"]),
+            "DFSRuns",
+            ["DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "CLinux"]),
         library("DFSVirtual", ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns"]),
 
         // Edges.
@@ -100,7 +101,7 @@ let package = Package(
             ]),
         tests(
             "DFSRunsTests",
-            ["DFSModel", "DFSSystem", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSTestSupport"],
+            ["DFSModel", "DFSSystem", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSTestSupport"],
             exclude: ["Fixtures"]),
         tests(
             "DFSVirtualTests",

@@ -1,7 +1,9 @@
 import DFSModel
 
+import struct Crypto.HMAC
 import protocol Crypto.HashFunction
 import struct Crypto.SHA256
+import struct Crypto.SymmetricKey
 
 /// SHA-256 over bytes that arrive in pieces.
 package struct Hasher256 {
@@ -26,6 +28,12 @@ extension DFSModel.Digest {
         var hasher = Hasher256()
         hasher.update(buffer)
         return hasher.finish()
+    }
+
+    /// HMAC-SHA-256 (RFC 2104).
+    package static func authenticating(_ bytes: [UInt8], key: [UInt8]) -> DFSModel.Digest {
+        let code = HMAC<SHA256>.authenticationCode(for: bytes, using: SymmetricKey(data: key))
+        return code.withUnsafeBytes { DFSModel.Digest(loading: $0, at: 0) }
     }
 
     fileprivate init(_ digest: SHA256.Digest) {

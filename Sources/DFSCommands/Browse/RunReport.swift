@@ -53,6 +53,12 @@ struct RunReport: Report {
                 ))
         }
         fields.append(("code", .text("code:\(run.project)@\(run.snapshot)")))
+        for (number, root) in (record["plan"]?["roots"]?.array ?? []).enumerated() {
+            let places = facts.text["root-directories"]?.array ?? []
+            let place = places.indices.contains(number) ? places[number].string.map { " at \($0)" } ?? "" : ""
+            fields.append(
+                ("root", .text("code:\(root["project"]?.string ?? "")@\(root["snapshot"]?.string ?? "")\(place)")))
+        }
         fields += GitFields.cells(record["plan"]?["git"])
         if let seed = record["plan"]?["seed"]?.integer { fields.append(("seed", .text(String(seed)))) }
         for (name, tree) in trees where name != "env" {

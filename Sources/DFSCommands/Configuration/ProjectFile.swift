@@ -11,6 +11,8 @@ package struct ProjectFile: Sendable, Equatable {
         package var require: String?
         /// Names of variables whose values are part of the record.
         package var environment: [String] = []
+        /// Files whose secrets are let pass: lines of an ignore file.
+        package var allowSecrets: [String] = []
         /// Larger files that a job writes into its working directory are listed only.
         package var maximumFile: ByteCount?
         /// Larger environments are not frozen as a whole.
@@ -59,11 +61,12 @@ package struct ProjectFile: Sendable, Equatable {
         self.data = data
         run = RunDefaults(
             data: try file.strings("data", in: "run"), require: try file.string("require", in: "run"),
-            environment: try file.strings("env", in: "run"), maximumFile: try file.size("max-file", in: "run"),
-            freezeLimit: try file.size("freeze-limit", in: "run"))
+            environment: try file.strings("env", in: "run"),
+            allowSecrets: try file.strings("allow-secrets", in: "run"),
+            maximumFile: try file.size("max-file", in: "run"), freezeLimit: try file.size("freeze-limit", in: "run"))
         warnings = file.unknownKeys(besides: [
             "store", "project.name", "data.*", "run.data", "run.require", "run.env", "run.max-file",
-            "run.freeze-limit",
+            "run.allow-secrets", "run.freeze-limit",
         ])
     }
 

@@ -14,6 +14,8 @@ struct LaunchRequest {
     /// `--data` arguments.
     var data: [String] = []
     var code = Code.directories([])
+    /// Further roots of a run that is repeated, as they were then.
+    var roots: [RecordedCode] = []
     /// The job's, to which the variables of the run are added, and the directory in which it starts.
     var environment: ProcessEnvironment
     var inPlace = false
@@ -28,6 +30,8 @@ struct LaunchRequest {
     /// The run that this host is compared with, and the worst class of drift that is accepted.
     var like: String?
     var require: String?
+    /// Why secrets in the command, the environment and the code are let pass; `nil`: they are not.
+    var allowSecrets: String?
     /// References that must not be read.
     var deny: [String] = []
     var freezesEnvironment = true

@@ -46,6 +46,10 @@ struct RunCommand: DFSCommand {
     @Option(help: ArgumentHelp("Data that this run must not read, repeatable.", valueName: "ref"))
     var deny: [String] = []
 
+    @Option(
+        help: ArgumentHelp("Record what looks like a secret, and why that is no harm.", valueName: "reason"))
+    var allowSecrets: String?
+
     @Flag(help: "Do not keep the interpreter and its packages.")
     var noFreezeEnv = false
 
@@ -117,10 +121,11 @@ struct RunCommand: DFSCommand {
         request.code = .directories(code)
         (request.inPlace, request.strict, request.expands) = (inPlace, strict, !noExpand)
         (request.seed, request.tag, request.note, request.serve) = (seed, tag, note, serve)
+        request.allowSecrets = allowSecrets
         (request.like, request.require, request.deny) = (like, require, deny)
         (request.freezesEnvironment, request.recordsAccess) = (!noFreezeEnv, !noAccess)
         let unbuilt = [
-            ("--code", !code.isEmpty), ("--like", like != nil), ("--require", require != nil),
+            ("--like", like != nil), ("--require", require != nil),
         ]
         if let option = unbuilt.first(where: \.1) {
             throw DFSError(.usage, "\(option.0) is not built yet", hint: "dfs-run --help")
@@ -140,7 +145,8 @@ struct RunCommand: DFSCommand {
 
     private static let options = [
         "--data", "--in-place", "--strict", "--seed", "--tag", "--note", "--no-expand", "--serve", "--code",
-        "--like", "--require", "--deny", "--no-freeze-env", "--no-access", "--store", "--json", "--quiet", "--progress",
+        "--like", "--require", "--deny", "--no-freeze-env", "--no-access", "--allow-secrets",
+        "--store", "--json", "--quiet", "--progress",
         "--color", "--jobs", "--help",
     ]
 

@@ -32,7 +32,7 @@ struct RunLauncher {
         do throws(DFSError) {
             let planner = RunPlanner(
                 context: context, repository: repository, project: request.repeats == nil ? try context.project() : nil,
-                request: request, run: run)
+                request: request, run: run, signer: signer)
             let session = try repository.storingAgain("run \(run)") { _ throws(DFSError) -> RunSession? in
                 let plan = try planner.plan()
                 if !denials.isEmpty { try DenyOption.check(plan, view) }

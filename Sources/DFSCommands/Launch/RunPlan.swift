@@ -11,20 +11,11 @@ struct RunPlan {
     /// What the ledger said before anything was stored.
     let began: LedgerState
     let inputs: [DataInput]
-    let survey: CodeSurvey
-    /// What is known of version control.
-    let git: JSONValue
-    let project: String
-    /// Captured, though not yet in the ledger when `isNewSnapshot`.
-    let code: TreeReference
-    let snapshot: String
-    let isNewSnapshot: Bool
-    let codeNotes: CaptureNotes
-    /// `nil` of a recorded snapshot, of which nothing was captured.
-    let codeCache: StatCache?
-    let codeUpdates: [StatCache.Update]
-    let codeWriter: StoreWriter
-    let previousSnapshot: SnapshotRecord?
+    let captured: CapturedCode
+    /// Further roots, in the ledger already, in the order in which they are mounted.
+    let roots: [CapturedCode]
+    /// What the command line and the environment are recorded as.
+    let secrets: LaunchSecrets
     let host: HostRecord
     let capabilities: Capabilities
     let seed: UInt32
@@ -32,17 +23,19 @@ struct RunPlan {
     let maximumFileSize: UInt64
 
     var name: String { RunName.of(run) }
+    var survey: CodeSurvey { captured.survey }
+    var project: String { captured.project }
+    var snapshot: String { captured.snapshot }
+    var code: TreeReference { captured.tree }
+    /// What is known of version control.
+    var git: JSONValue { captured.git }
 
     /// `calm-otter (0a1b2c3d): code proj@12345678 (2 modified, 1 untracked); data faces@v3`
     var summary: String {
-        var facts = [String]()
-        if let git = survey.facts.repository {
-            if git.modified + git.staged > 0 { facts.append("\(git.modified + git.staged) modified") }
-            if git.untracked > 0 { facts.append("\(git.untracked) untracked") }
-        }
-        let state = facts.isEmpty ? "" : " (\(facts.joined(separator: ", ")))"
+        let state = captured.gitWords.isEmpty ? "" : " (\(captured.gitWords))"
         let data = inputs.map { "\($0.dataset)@v\($0.version.number)" }.joined(separator: ", ")
-        return "run \(name) (\(run.uuid.digits.suffix(8))): code \(project)@\(snapshot.prefix(8))\(state)"
+        let roots = self.roots.map { ", \($0.project)@\($0.snapshot.prefix(8))" }.joined()
+        return "run \(name) (\(run.uuid.digits.suffix(8))): code \(project)@\(snapshot.prefix(8))\(state)\(roots)"
             + (data.isEmpty ? "" : "; data \(data)")
     }
 }

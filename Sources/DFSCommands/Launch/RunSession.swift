@@ -56,6 +56,7 @@ final class RunSession {
     func run() throws(DFSError) -> ExitCode {
         let state = try repository.state()
         context.output.say(plan.summary)
+        for warning in plan.captured.warnings { context.output.warn(warning) }
         defer { serving.end(linger: (try? context.viewLinger()) ?? 0) }
         let view = try prepareView(state)
         let (ending, result) = try start(view, state)
@@ -76,21 +77,19 @@ final class RunSession {
 
     /// One entry: the snapshot where it is new, and the start of the run. `false` as `begin` has it.
     private func record() throws(DFSError) -> Bool {
-        let writer = plan.codeWriter
+        let writer = plan.captured.writer
         let stable = try writer.put(Self.hostPart("stable", plan.host.stable))
         let job = try writer.put(Self.hostPart("job", plan.host.job))
         let volatile = try writer.put(Self.hostPart("volatile", plan.host.volatile))
         let record = try writer.putHere(planRecord(stable, job, volatile))
-        let codeRecord = try writer.putHere(codeRecord)
+        let codeRecord = try writer.putHere(plan.captured.record())
         let text = try writer.putHere(TextObject(fields: texts).encoded)
-        let base = plan.isNewSnapshot ? plan.previousSnapshot.map { ($0.record.packs, $0.record.pack) } : nil
-        let finished = try writer.finish(base: base)
+        let finished = try writer.finish(base: plan.captured.base)
         func reference(_ address: ObjectAddress) -> RecordReference {
             RecordReference(record: address, packs: finished.packs, pack: finished.pack)
         }
         let plan = plan
-        let before = [plan.codeCache?.rows, plan.previousSnapshot.map { EventPacks($0.record) }].compactMap { $0 }
-        let reliance = Reliance(finished, events: plan.isNewSnapshot ? before : [], began: plan.began)
+        let reliance = Reliance(finished, events: plan.captured.reliedOn, began: plan.began)
         let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
             var events = [LedgerEvent]()
             if state.projects[plan.project]?.snapshot(plan.snapshot) == nil {
@@ -115,10 +114,7 @@ final class RunSession {
             return false
         }
         repository.remember(finished)
-        let state = try repository.state()
-        if let snapshot = state.projects[plan.project]?.snapshot(plan.snapshot) {
-            try? plan.codeCache?.write(plan.codeUpdates, restingOn: snapshot.record)
-        }
+        plan.captured.remember(in: try repository.state())
         return true
     }
 
@@ -141,33 +137,29 @@ final class RunSession {
                 plan.inputs.map { input in
                     ["key": .string(input.key), "dataset": .string(input.dataset), "tree": input.version.tree.json]
                 }),
+            "roots": .array(
+                plan.roots.map { root in
+                    ["project": .string(root.project), "snapshot": .string(root.snapshot), "code": root.tree.json]
+                }),
             "seed": .integer(Int64(plan.seed)),
             "expands": .bool(plan.request.expands), "maximum-file": .integer(Int64(clamping: plan.maximumFileSize)),
             "repeats": plan.request.repeats.map { .string($0.description) } ?? .null,
             "in-place": .bool(plan.request.inPlace), "access": .bool(plan.request.recordsAccess),
             "deny": .array(denials.rules.map { .string($0.reference) }),
             "strict": .bool(plan.request.strict), "git": plan.git,
-            "environment-names": .array(
-                plan.request.environment.variables.keys.sorted().map {
-                    .string(NameText.encode(ArgumentText.bytes(of: $0)))
-                }),
+            "environment": plan.secrets.environment.json, "secrets": plan.secrets.json,
             "capabilities": plan.capabilities.json,
-        ]
-    }
-
-    private var codeRecord: JSONValue {
-        [
-            "format": "dfs.code/1", "project": .string(plan.project), "capture": plan.codeNotes.json,
-            "git": plan.git,
-            "left-out": .array(plan.survey.excluded.prefix(1000).map(\.json)),
         ]
     }
 
     private var texts: [String: JSONValue] {
         var fields = context.identity()
-        fields["arguments"] = .array(plan.request.command.map { .string(NameText.encode(ArgumentText.bytes(of: $0))) })
+        fields["arguments"] = .array(plan.secrets.arguments.map { .string(NameText.encode($0)) })
+        fields["environment"] = plan.secrets.environment.text
+        if let reason = plan.request.allowSecrets { fields["allow-secrets"] = .string(reason) }
         fields["directory"] = plan.request.environment.directory.map { .string($0) } ?? .null
         fields["project-directory"] = .string(plan.survey.root)
+        if !plan.roots.isEmpty { fields["root-directories"] = .array(plan.roots.map { .string($0.survey.root) }) }
         fields["identity"] = plan.host.identity
         var paths = [String: JSONValue]()
         for input in plan.inputs { if let path = input.path { paths[input.key] = .string(path) } }
@@ -201,6 +193,12 @@ final class RunSession {
             let paths = Quantity.count(view.hiddenPaths, "ignored path")
             context.output.warn("\(paths) of the project cannot be seen in this run; ignore whole directories")
         }
+        if !usesNamespace, !plan.roots.isEmpty {
+            context.output.warn("no namespaces here: the job sees the roots of --code as they are, not as recorded")
+        }
+        for number in plan.roots.indices {
+            for folder in ["/upper", "/work"] { try Files.makeDirectories(live.rootLayer(number) + folder) }
+        }
         if !plan.request.inPlace, history == nil || !plan.capabilities.overlay.isUsable { try copyCode(&view) }
         access.serves(view)
         return view
@@ -222,6 +220,14 @@ final class RunSession {
         try Export(reader: repository.reader, threads: context.jobs).run(
             .root(plan.code, modified: context.clock()), to: live.work)
         view.copiedCode = live.work
+        guard plan.capabilities.namespace != .none else { return }
+        for (number, root) in plan.roots.enumerated() {
+            let copy = live.scratch + "/copies/\(number)"
+            try Files.makeDirectories(Files.parent(copy))
+            try Export(reader: repository.reader, threads: context.jobs).run(
+                .root(root.tree, modified: context.clock()), to: copy)
+            view.copiedRoots.append(copy)
+        }
     }
 
     // MARK: The job
@@ -305,6 +311,7 @@ final class RunSession {
         }
         result.merge(ending.json) { $1 }
         result["exit"] = .integer(Int64(code))
+        if !plan.roots.isEmpty { result["roots-written"] = RunRoots.written(plan.roots, in: live) }
         for witness in witnesses { result[witness.name] = witness.summary }
         var seal = RunSeal(repository: repository, live: live)
         seal.workFilter = WorkFilter(
@@ -318,6 +325,10 @@ final class RunSession {
     }
 
     private func report(_ sealed: RunSeal.Sealed, _ code: Int32, _ ending: RunEnding) {
+        if let first = sealed.secrets.first {
+            let more = sealed.secrets.count > 1 ? " and \(sealed.secrets.count - 1) more" : ""
+            context.output.warn("the run wrote what looks like a secret, and it is recorded: \(first.sentence)\(more)")
+        }
         func part(_ name: String, _ tree: TreeReference) -> String {
             "\(name) \(Quantity.count(Int(tree.files), "file")), \(ByteCount(tree.bytes))"
         }

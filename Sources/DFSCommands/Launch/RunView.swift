@@ -20,6 +20,8 @@ struct RunView {
     /// Copies that stand in for the mount.
     var copiedData: [String: String] = [:]
     var copiedCode: String?
+    /// Of the further roots, in their order.
+    var copiedRoots: [String] = []
     let cacheRoot: String
 
     static let deepops = "/deepops"
@@ -80,7 +82,9 @@ struct RunView {
         enter.standardOutput = RawPath(live.standardOutput)
         enter.standardError = RawPath(live.standardError)
         if isNamespaced {
-            enter.steps = skeleton(otherRuns) + projectSteps() + plan.request.steps + dataPaths() + deniedSteps
+            // What lies in something else comes after it.
+            let code = rootSteps(around: true) + projectSteps() + rootSteps(around: false)
+            enter.steps = skeleton(otherRuns) + code + plan.request.steps + dataPaths() + deniedSteps
         }
         return enter
     }
@@ -120,6 +124,27 @@ struct RunView {
     private var codeSource: RawPath? {
         if let history { return RawPath("\(history)/code/\(plan.project)/\(plan.snapshot)") }
         return copiedCode.map { RawPath($0) }
+    }
+
+    /// Each further root at its own place, as the project's directory is; what the job writes there is thrown away. A job in
+    /// place sees them as they are.
+    private func rootSteps(around: Bool) -> [EnterPlan.Step] {
+        guard !plan.request.inPlace else { return [] }
+        return plan.roots.enumerated().flatMap { number, root -> [EnterPlan.Step] in
+            guard plan.survey.root.hasPrefix(root.survey.root + "/") == around else { return [] }
+            let at = RawPath(root.survey.root)
+            var steps = [EnterPlan.Step]()
+            if copiedRoots.indices.contains(number) {
+                steps.append(.bind(source: RawPath(copiedRoots[number]), at: at, .scratch))
+            } else if let history {
+                let lower = RawPath("\(history)/code/\(root.project)/\(root.snapshot)")
+                steps.append(.overlay(at: at, lower: [lower], layer: RawPath(live.rootLayer(number))))
+            }
+            if !plan.request.strict {
+                steps.append(.visible(real: at, at: at, paths: Self.visiblePaths(root.survey.excluded)))
+            }
+            return steps
+        }
     }
 
     private func projectSteps() -> [EnterPlan.Step] {

@@ -22,7 +22,10 @@ struct Root: ParsableCommand {
         CommandGroup(name: "Mounting", subcommands: [MountCommand.self, Umount.self, Mounts.self, Warm.self]),
         CommandGroup(
             name: "Run",
-            subcommands: [RunCommand.self, RunsCommand.self, Logs.self, AccessCommand.self, Rerun.self, Validate.self]),
+            subcommands: [
+                RunCommand.self, RunsCommand.self, Logs.self, AccessCommand.self, Rerun.self, Validate.self,
+                CodeGroup.self,
+            ]),
         CommandGroup(
             name: "Keeping", subcommands: [Verify.self, RepairCommand.self, CollectCommand.self, Why.self]),
         CommandGroup(name: "Trust", subcommands: [AuditGroup.self]),

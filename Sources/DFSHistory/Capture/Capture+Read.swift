@@ -83,6 +83,12 @@ extension Capture {
         guard before.kind == .file else {
             throw DFSError(.refused, "\(describe(directory, file.name)) became something else while it was read")
         }
+        if let inspector = options.inspector,
+            try !inspector.admits(directory.path(of: file.name), opened, size: before.size)
+        {
+            // The whole capture is refused when all is looked at: what stands here is never recorded.
+            return result(file, before, ContentDigest(.zero), nil, isRacy: true)
+        }
         let now = Clock.now()
         let stored = try lane.store(opened, size: before.size) { self.describe(directory, file.name) }
         let after = try FileStatus.of(opened)

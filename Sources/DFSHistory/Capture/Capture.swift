@@ -81,6 +81,7 @@ package final class Capture: Sendable {
                 try self.read(directory, part: part, files, thread: thread, lanes[thread])
             }
         }
+        try options.inspector?.conclude()
         let notes = notes.withLock { $0 }
         if !options.skipSpecial, !notes.special.isEmpty { throw Self.refusal(of: notes.special) }
         try lanes.finish()

@@ -8,6 +8,17 @@ package protocol CaptureFilter: Sendable {
     func includes(_ path: [UInt8], isDirectory: Bool) -> Bool
 }
 
+/// Looks at files before their content is stored.
+package protocol CaptureInspector: Sendable {
+    /// Whether the open file at `path`, which is relative to the root and slash-joined, may be stored. Only files that are read are
+    /// asked about, not those that are what the stat cache knows. Called from several threads; leaves the position of the
+    /// descriptor as it was.
+    func admits(_ path: [UInt8], _ file: OwnedDescriptor, size: UInt64) throws(DFSError) -> Bool
+
+    /// Called when all files were looked at: throws when one was not admitted. Nothing that was captured may be recorded then.
+    func conclude() throws(DFSError)
+}
+
 /// How a directory tree is taken in.
 package struct CaptureOptions: Sendable {
     package var threads: Int
@@ -18,16 +29,19 @@ package struct CaptureOptions: Sendable {
     package var maximumFileSize: UInt64?
     /// Leave out what cannot be read or changes while it is read (and list it) rather than fail.
     package var leavesOutUnread = false
+    package var inspector: (any CaptureInspector)?
     package var progress: CaptureProgress
 
     package init(
         threads: Int = Workers.processorCount, filter: (any CaptureFilter)? = nil, skipSpecial: Bool = false,
-        maximumFileSize: UInt64? = nil, progress: CaptureProgress = CaptureProgress()
+        maximumFileSize: UInt64? = nil, inspector: (any CaptureInspector)? = nil,
+        progress: CaptureProgress = CaptureProgress()
     ) {
         self.threads = max(1, threads)
         self.filter = filter
         self.skipSpecial = skipSpecial
         self.maximumFileSize = maximumFileSize
+        self.inspector = inspector
         self.progress = progress
     }
 }

@@ -64,14 +64,43 @@ package struct GitFacts: Sendable, Equatable {
     package var inProgress: [String] = []
     /// A `git worktree` beside the main one, or a submodule: `.git` is a file.
     package var isLinked = false
+    /// History before some commits is not here.
+    package var isShallow = false
+    /// Objects are fetched when they are asked for.
+    package var isPartial = false
+    /// Tracked paths of which git is told not to look at the file (sparse checkouts; `update-index`). Files that stand there all
+    /// the same are captured; `modified` does not count them.
+    package var skippedWorktree = 0, assumedUnchanged = 0
+    /// Files that `.gitattributes` gives to Git LFS, and those of them that are pointers: their content is not here.
+    package var largeFiles: LargeFiles?
+
+    package struct LargeFiles: Sendable, Equatable {
+        package var files = 0
+        /// Relative to the work tree.
+        package var pointers = [[UInt8]]()
+        /// Why git could not be asked.
+        package var failure: String?
+    }
 
     package struct Remote: Sendable, Equatable {
         package var name: String
         package var url: String
     }
 
+    private var largeFilesJSON: JSONValue {
+        guard let largeFiles else { return Fact.none("no file with attributes") }
+        if let failure = largeFiles.failure { return Fact.unknown(failure) }
+        let listed = largeFiles.pointers.prefix(1000).map { JSONValue.string(NameText.encode($0)) }
+        return [
+            "files": .integer(Int64(largeFiles.files)), "pointers": .integer(Int64(largeFiles.pointers.count)),
+            "without_content": Fact.list(listed, orNone: "the content of all is here"),
+        ]
+    }
+
     package var json: JSONValue {
         [
+            "assumed_unchanged": .integer(Int64(assumedUnchanged)), "lfs": largeFilesJSON, "partial": .bool(isPartial),
+            "shallow": .bool(isShallow), "skip_worktree": .integer(Int64(skippedWorktree)),
             "branch": branch.map { .string($0) } ?? Fact.none("HEAD is detached"),
             "deleted": .integer(Int64(deleted)),
             "head": head.map { .string($0) } ?? Fact.none("no commit yet"),

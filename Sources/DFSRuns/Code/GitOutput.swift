@@ -65,21 +65,31 @@ struct GitStatus {
     }
 }
 
-/// `git ls-files --stage -z`, read: where submodules are and whether there is a `.dfsignore`.
+/// `git ls-files --stage -v -z`, read: where submodules are, what git does not look at, and whether there are certain files.
 struct GitIndexListing {
     var submodules = [[UInt8]]()
     var hasDFSIgnore = false
+    var hasAttributes = false
+    var skippedWorktree = 0
+    var assumedUnchanged = 0
 
-    static let arguments = ["ls-files", "--stage", "-z"]
+    static let arguments = ["ls-files", "--stage", "-v", "-z"]
 
     init(_ output: [UInt8]) {
         let link = Array("160000 ".utf8)
         NulTerminated.forEach(output) { record in
-            if record.starts(with: link) {
-                guard let tab = record.firstIndex(of: 0x09) else { return }
-                submodules.append(Array(record[(tab + 1)...]))
+            // A letter and a space come first: small where the file is assumed unchanged, S where it is to be absent.
+            guard let tag = record.first else { return }
+            if tag | 0x20 == UInt8(ascii: "s") { skippedWorktree += 1 }
+            if tag & 0x20 != 0 { assumedUnchanged += 1 }
+            let entry = record.dropFirst(2)
+            if entry.starts(with: link) {
+                guard let tab = entry.firstIndex(of: 0x09) else { return }
+                submodules.append(Array(entry[(tab + 1)...]))
             } else if NulTerminated.isDFSIgnore(record) {
                 hasDFSIgnore = true
+            } else if NulTerminated.isAttributes(record) {
+                hasAttributes = true
             }
         }
     }
@@ -100,14 +110,17 @@ enum NulTerminated {
         }
     }
 
-    private static let ignoreName = Array(".dfsignore".utf8)
+    private static let ignoreName = Array(".dfsignore".utf8), attributesName = Array(".gitattributes".utf8)
 
-    /// Whether the last component, after a slash or a tab, is `.dfsignore`.
-    static func isDFSIgnore(_ record: some BidirectionalCollection<UInt8>) -> Bool {
-        guard record.last == ignoreName.last else { return false }
-        let tail = record.suffix(ignoreName.count)
-        guard tail.elementsEqual(ignoreName) else { return false }
-        let before = record.dropLast(ignoreName.count).last
+    static func isDFSIgnore(_ record: some BidirectionalCollection<UInt8>) -> Bool { ends(record, ignoreName) }
+    static func isAttributes(_ record: some BidirectionalCollection<UInt8>) -> Bool { ends(record, attributesName) }
+
+    /// Whether the last component, after a slash or a tab, is `name`.
+    private static func ends(_ record: some BidirectionalCollection<UInt8>, _ name: [UInt8]) -> Bool {
+        guard record.last == name.last else { return false }
+        let tail = record.suffix(name.count)
+        guard tail.elementsEqual(name) else { return false }
+        let before = record.dropLast(name.count).last
         return before == nil || before == UInt8(ascii: "/") || before == 0x09
     }
 }

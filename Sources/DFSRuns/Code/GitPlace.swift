@@ -25,6 +25,11 @@ enum GitPlace {
         return Files.absolute(String(Fact.trimmed(text.dropFirst(7))), from: top)
     }
 
+    /// The data that all work trees of a repository share.
+    static func commonDirectory(of data: String) -> String {
+        Fact.file(data + "/commondir").map { Files.absolute($0, from: data) } ?? data
+    }
+
     static func isLinked(_ top: String) -> Bool { !Files.isDirectory(top + "/.git") }
 
     static func inProgress(_ data: String) -> [String] {

@@ -18,13 +18,20 @@ struct RepositorySurvey {
         guard case .success(let status) = answers.status, case .success(let index) = answers.index else {
             return try withoutGit(top, [answers.status, answers.index])
         }
-        return try survey(top, GitStatus(status), GitIndexListing(index), remotes: answers.remotes)
+        let settings = GitSettings(answers.settings)
+        if let place = settings.workTree,
+            Files.resolved(Files.absolute(place, from: GitPlace.dataDirectory(of: top))) != top
+        {
+            let elsewhere = GitFailure(text: "core.worktree names another directory")
+            return try withoutGit(top, [.failure(elsewhere)])
+        }
+        return try survey(top, GitStatus(status), GitIndexListing(index), settings, git)
     }
 
     // MARK: asking
 
     private struct Answers {
-        let status, index, remotes: Result<[UInt8], GitFailure>
+        let status, index, settings: Result<[UInt8], GitFailure>
     }
 
     /// The three questions at once: status is the slow one and leaves a processor free.
@@ -32,7 +39,7 @@ struct RepositorySurvey {
         let questions: [([String], Set<Int32>)] = [
             (GitStatus.arguments, [0]), (GitIndexListing.arguments, [0]),
             // Exit status 1: there is none.
-            (["config", "-z", "--get-regexp", #"^remote\..*\.url$"#], [0, 1]),
+            (GitSettings.arguments, [0, 1]),
         ]
         let silent = Result<[UInt8], GitFailure>.failure(GitFailure(text: "git was not asked"))
         let answers = Mutex([Result<[UInt8], GitFailure>](repeating: silent, count: questions.count))
@@ -41,34 +48,28 @@ struct RepositorySurvey {
             answers.withLock { $0[i] = answer }
         }
         let all = answers.withLock { $0 }
-        return Answers(status: all[0], index: all[1], remotes: all[2])
-    }
-
-    private static func remotes(_ answer: Result<[UInt8], GitFailure>) -> [GitFacts.Remote] {
-        guard case .success(let output) = answer else { return [] }
-        var out = [GitFacts.Remote]()
-        NulTerminated.forEach(output) { record in
-            let text = String(decoding: record, as: UTF8.self)
-            guard let end = text.firstIndex(of: "\n"), text.hasPrefix("remote."), text[..<end].hasSuffix(".url") else {
-                return
-            }
-            let url = RemoteURL.withoutCredentials(String(text[text.index(after: end)...]))
-            out.append(GitFacts.Remote(name: String(text[..<end].dropFirst(7).dropLast(4)), url: url))
-        }
-        return out.sorted { ($0.name, $0.url) < ($1.name, $1.url) }
+        return Answers(status: all[0], index: all[1], settings: all[2])
     }
 
     // MARK: putting together
 
     private func survey(
-        _ top: String, _ status: GitStatus, _ index: GitIndexListing, remotes: Result<[UInt8], GitFailure>
+        _ top: String, _ status: GitStatus, _ index: GitIndexListing, _ settings: GitSettings,
+        _ git: GitCommand
     ) throws(DFSError) -> SurveyFindings {
         var findings = SurveyFindings()
         var facts = status.facts
         let data = GitPlace.dataDirectory(of: top)
         facts.inProgress = GitPlace.inProgress(data)
         facts.isLinked = GitPlace.isLinked(top)
-        facts.remotes = Self.remotes(remotes)
+        facts.remotes = settings.remotes
+        facts.isPartial = settings.isPartial
+        facts.isShallow = Files.exists(GitPlace.commonDirectory(of: data) + "/shallow")
+        facts.skippedWorktree = index.skippedWorktree
+        facts.assumedUnchanged = index.assumedUnchanged
+        if index.hasAttributes || Files.exists(GitPlace.commonDirectory(of: data) + "/info/attributes") {
+            facts.largeFiles = LargeFilePointers(git: git).look(in: top)
+        }
         findings.facts.repository = facts
         findings.hasDFSIgnore =
             index.hasDFSIgnore || status.untracked.contains { NulTerminated.isDFSIgnore($0) }

@@ -29,6 +29,8 @@ package struct LiveRun: Sendable {
     package var work: String { layer + "/upper" }
     /// Copies that stand in for mounts; not recorded.
     package var scratch: String { root + "/scratch" }
+    /// The writable layer over one of the further roots of code; not recorded.
+    package func rootLayer(_ number: Int) -> String { scratch + "/roots/\(number)" }
     package var journal: String { root + "/journal.json" }
 
     /// Makes the folders. Private to the user: outputs are shared only once they are recorded.

@@ -25,6 +25,8 @@ package struct RunSeal {
         package let logs: TreeReference
         package let evidence: TreeReference?
         package let notes: CaptureNotes
+        /// What looks like secrets in the logs and working files.
+        package let secrets: [LocatedSecret]
         /// `false` when the run had been ended before, by whoever may.
         package let isRecorded: Bool
     }
@@ -66,12 +68,14 @@ package struct RunSeal {
             throw DFSError(.noReference, "run \(live.run) is not in the ledger", hint: "dfs doctor --repair")
         }
         let writer = StoreWriter(store: repository.objects)
-        let left = try left(of: run, state, found, writer)
+        let secrets = SecretObserver()
+        let left = try left(of: run, state, found, writer, secrets)
         var record: [String: JSONValue] = [
             "format": "dfs.result/1", "run": .string(live.run.description), "state": .string(outcome.rawValue),
             "outputs": left.outputs.json, "work": left.work.json, "logs": left.logs.json,
             "evidence": left.evidence?.json ?? .null,
             "outputs-capture": left.outputsNotes.json, "work-capture": left.workNotes.json,
+            "secrets": secrets.json,
         ]
         record.merge(result) { $1 }
         let address = try writer.putHere(.object(record))
@@ -103,7 +107,7 @@ package struct RunSeal {
         try? live.remove()
         return Sealed(
             outputs: left.outputs, work: left.work, logs: left.logs, evidence: left.evidence, notes: left.workNotes,
-            isRecorded: isRecorded)
+            secrets: secrets.found, isRecorded: isRecorded)
     }
 
     /// What a run left, and the packs on which that rests.
@@ -117,7 +121,7 @@ package struct RunSeal {
     }
 
     private func left(
-        of run: RunRecord, _ state: LedgerState, _ found: Bool, _ writer: StoreWriter
+        of run: RunRecord, _ state: LedgerState, _ found: Bool, _ writer: StoreWriter, _ secrets: SecretObserver
     ) throws(DFSError) -> Left {
         // Somebody took the launcher for dead, recorded the folder and removed it.
         if !found, let end = run.end, end.isFound, try FileStatus.of(path: live.root) == nil,
@@ -133,8 +137,10 @@ package struct RunSeal {
         let recorded = run.annotation(OutputRecorder.annotation)
         let cache = try recorded.map { _ throws(DFSError) in try OutputRecorder.cache(of: run, repository, state) }
         let outputs = try capture(Self.outputs, in: folder, writer, filter: nil, limit: nil, cache)
-        let work = try capture(Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize)
-        let logs = try capture(Self.logs, in: folder, writer, filter: nil, limit: nil)
+        let work = try capture(
+            Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize, inspector: secrets.below("work"))
+        let logs = try capture(
+            Self.logs, in: folder, writer, filter: nil, limit: nil, inspector: secrets.below("logs"))
         let evidence = try capture(Self.evidence, in: folder, writer, filter: nil, limit: nil)
         return Left(
             outputs: outputs.summary, work: work.summary, logs: logs.summary,
@@ -165,10 +171,10 @@ package struct RunSeal {
 
     private func capture(
         _ path: [String], in folder: OwnedDescriptor, _ writer: StoreWriter, filter: (any CaptureFilter)?,
-        limit: UInt64?, _ cache: StatCache? = nil
+        limit: UInt64?, _ cache: StatCache? = nil, inspector: (any CaptureInspector)? = nil
     ) throws(DFSError) -> CaptureResult {
         let directory = try Self.open(path, in: folder)
-        let options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit)
+        let options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit, inspector: inspector)
         return try Capture(
             root: ([live.root] + path).joined(separator: "/"), opened: directory, writer: writer,
             reader: repository.reader, cache: cache, previous: nil, options: options

@@ -1,0 +1,158 @@
+/// Values that are given to names which tell of secrets.
+extension SecretText {
+    private static let longestName = 64, longestValue = 512
+
+    /// The value that stands after a name with the word at `i`.
+    func assignment(_ name: SecretName, at i: Int) -> (SecretRule, Range<Int>)? {
+        guard startsFolded(name.word, at: i) else { return nil }
+        let word = i + name.word.count
+        let end = end(of: .identifier, from: word, limit: Self.longestName)
+        let start = start(of: .identifier, before: i, limit: Self.longestName)
+        guard end - start < Self.longestName, SecretName.mayEnd(self[word..<end]),
+            let value = value(after: end, from: start)
+        else { return nil }
+        let found = SecretValue(self[value.range])
+        guard !found.isPlaceholder, !found.isCommonWord else { return nil }
+        if isLongMixture(found) { return (name.kind == .password ? .password : .secretAssignment, value.range) }
+        guard !found.isExpression else { return nil }
+        switch name.kind {
+        case .generated:
+            // Tokens of requests and changes are such numbers, and no secrets.
+            if found.isUUID, name.isWeak { return nil }
+            return isGenerated(found) ? (.secretAssignment, value.range) : nil
+        case .password:
+            if isGenerated(found) { return (.password, value.range) }
+            return isPassword(found) ? (.password, value.range) : nil
+        }
+    }
+
+    /// `Authorization: Bearer …`, `"Authorization": "token …"`.
+    func authorization(at i: Int) -> Range<Int>? {
+        guard startsFolded(Array("authorization".utf8), at: i) else { return nil }
+        var here = end(of: Self.punctuation, from: i + 13, limit: 8)
+        let scheme = end(of: .alphanumeric, from: here, limit: 10)
+        guard ["bearer", "token", "basic"].contains(where: { startsFolded(Array($0.utf8), at: here) }),
+            at(scheme) == 0x20
+        else { return nil }
+        here = scheme + 1
+        let end = end(of: Self.credentials, from: here, limit: Self.longestValue)
+        let value = SecretValue(self[here..<end])
+        guard value.count >= 20, value.digits > 0, value.letters > 0, value.entropy >= 3.5, value.alternates,
+            !value.isExpression, !value.isPlaceholder
+        else { return nil }
+        return here..<end
+    }
+
+    private static let punctuation = ByteSet("\"'\\]=: ,(")
+    private static let credentials = ByteSet(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-.~")
+
+    // MARK: Where the value is
+
+    private struct Value { let range: Range<Int> }
+
+    private func value(after name: Int, from start: Int) -> Value? {
+        var here = name
+        var isQuoted = false
+        if at(here) == UInt8(ascii: "\\") { here += 1 }
+        if let quote = at(here), ByteSet.quote.contains(quote) {
+            isQuoted = true
+            here += 1
+        }
+        if at(here) == UInt8(ascii: "]") { here += 1 }
+        here = skipSpace(here)
+        guard let after = afterOperator(here, nameIsQuoted: isQuoted) else { return nil }
+        here = skipSpace(after)
+        if let quoted = quoted(at: here) { return Value(range: quoted) }
+        guard kind == .settings || isExported(start) else { return nil }
+        return bare(at: here).map { Value(range: $0) }
+    }
+
+    /// The place after `=`, `:`, `:=`, `=>`, `: str =`, and, where the name is a text, a comma.
+    private func afterOperator(_ i: Int, nameIsQuoted: Bool) -> Int? {
+        let equals = UInt8(ascii: "="), colon = UInt8(ascii: ":"), more = UInt8(ascii: ">")
+        switch at(i) {
+        case equals:
+            if at(i + 1) == equals || at(i + 1) == UInt8(ascii: "~") { return nil }
+            return at(i + 1) == more ? i + 2 : i + 1
+        case colon:
+            if at(i + 1) == equals { return i + 2 }
+            if at(i + 1) == colon { return nil }
+            // A type may stand between: `token: str = "…"`.
+            let type = skipSpace(i + 1)
+            let end = skipSpace(end(of: Self.types, from: type, limit: 48))
+            if end > type, at(end) == equals, at(end + 1) != equals { return end + 1 }
+            return i + 1
+        case UInt8(ascii: ","): return nameIsQuoted ? i + 1 : nil
+        case more where kind == .settings: return i + 1
+        case UInt8(ascii: "?") where at(i + 1) == equals: return i + 2
+        default: return nil
+        }
+    }
+
+    private static let types = ByteSet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.[]|? ")
+
+    private func quoted(at i: Int) -> Range<Int>? {
+        var here = i
+        // `b"…"`, `r'…'`; in a JSON text the quote of a program within is `\"`.
+        if let letter = at(here), ByteSet("bBrRuU").contains(letter) { here += 1 }
+        if at(here) == UInt8(ascii: "\\") { here += 1 }
+        guard let quote = at(here), ByteSet.quote.contains(quote) else { return nil }
+        let start = here + 1
+        var end = start
+        let limit = min(count, start + Self.longestValue)
+        while end < limit, bytes[end] != quote, bytes[end] != 0x0a, bytes[end] != UInt8(ascii: "\\") { end += 1 }
+        guard end < limit, bytes[end] != 0x0a, end > start else { return nil }
+        return start..<end
+    }
+
+    private func bare(at i: Int) -> Range<Int>? {
+        let end = end(of: Self.bareCharacters, from: i, limit: Self.longestValue)
+        guard end > i, end - i < Self.longestValue else { return nil }
+        // What goes on with other characters is no value but an expression.
+        if let next = at(end), !Self.bareEnds.contains(next) { return nil }
+        return i..<end
+    }
+
+    private static let bareCharacters = ByteSet(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-.~!@#$%^&*?:|")
+    private static let bareEnds = ByteSet(" \t\n\r;,<\"'\\")
+
+    /// `export NAME=…` and `set NAME=…` at the start of a line, wherever it stands.
+    private func isExported(_ name: Int) -> Bool {
+        let line = line(at: name)
+        let first = end(of: .space, from: line.lowerBound, limit: 64)
+        return ["export ", "setenv "].contains { starts(Array($0.utf8), at: first) && first + $0.utf8.count == name }
+    }
+
+    // MARK: What the value is
+
+    /// So long and random that brackets in it are no call: the keys of web frameworks have all signs in them.
+    private func isLongMixture(_ value: SecretValue) -> Bool {
+        value.count >= 40 && value.digits >= 4 && value.letters >= 12 && value.symbols >= 4
+            && value.symbols * 2 <= value.count && value.entropy >= 4.4 && !value.isTemplate
+    }
+
+    /// Long and random: made by a machine.
+    private func isGenerated(_ value: SecretValue) -> Bool {
+        guard value.count >= 16, !value.hasSpace, value.symbols * 4 <= value.count else { return false }
+        if value.isHexadecimal {
+            return value.count >= 32 && value.digits >= 4 && value.letters >= 4 && value.entropy >= 2.9
+        }
+        return value.digits >= 2 && value.letters >= 6 && value.entropy >= 3.5 && value.alternates
+    }
+
+    /// What people choose, if it is more than a word.
+    private func isPassword(_ value: SecretValue) -> Bool {
+        guard (8...128).contains(value.count), !value.hasSpace, value.letters >= 2, value.entropy >= 2.75 else {
+            return false
+        }
+        let special = value.bytes.contains { Self.special.contains($0) }
+        let separated = value.bytes.contains { Self.separators.contains($0) }
+        // `sha256_password`, `mysql.native`: names with numbers in them.
+        if separated, !special { return value.alternates && value.digits > 1 }
+        return value.digits > 0 || special
+    }
+
+    private static let special = ByteSet("!@#$%^&*?+~"), separators = ByteSet("_-./:")
+}
