@@ -11,12 +11,13 @@ struct RunReport: Report {
     let facts: RunFacts
     let record: JSONValue
     let host: JSONValue
+    let notes: [RunNotes.Entry]
 
     static func make(_ run: RunRecord, _ repository: Repository, now: Timestamp) throws(DFSError) -> RunReport {
         let documents = RunDocuments(repository: repository)
         return RunReport(
             run: run, facts: RunFacts.make(run, repository, now: now), record: try documents.record(of: run),
-            host: try documents.host(of: run))
+            host: try documents.host(of: run), notes: RunNotes.of(run, repository))
     }
 
     var json: [String: JSONValue] {
@@ -24,6 +25,7 @@ struct RunReport: Report {
         members["type"] = "run"
         members["record"] = record
         members["host"] = host
+        members["notes"] = .array(notes.map(\.json))
         for (name, tree) in trees { if let tree { members[name] = tree.json } }
         return members
     }
@@ -65,6 +67,7 @@ struct RunReport: Report {
         }
         if !run.tags.isEmpty { fields.append(("tags", .text(run.tags.joined(separator: " "), .accent))) }
         if let note = facts.text["note"]?.string { fields.append(("note", .text(note))) }
+        fields += notes.map { ("note", $0.cell) }
         fields += TextFields.cells(.object(facts.text))
         fields += HostFields.cells(host)
         fields.append(("entry", .text("\(run.sequence), signed by \(run.key.text)")))

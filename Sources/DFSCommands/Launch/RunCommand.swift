@@ -117,11 +117,11 @@ struct RunCommand: DFSCommand {
         request.code = .directories(code)
         (request.inPlace, request.strict, request.expands) = (inPlace, strict, !noExpand)
         (request.seed, request.tag, request.note, request.serve) = (seed, tag, note, serve)
-        (request.like, request.require, request.deny) = (like, require, deny)
+        (request.like, request.deny) = (like, deny)
+        request.require = require == nil ? try context.project()?.run.require : require
         (request.freezesEnvironment, request.recordsAccess) = (!noFreezeEnv, !noAccess)
         let unbuilt = [
-            ("--code", !code.isEmpty), ("--like", like != nil), ("--require", require != nil),
-            ("--no-freeze-env", noFreezeEnv),
+            ("--code", !code.isEmpty), ("--no-freeze-env", noFreezeEnv),
         ]
         if let option = unbuilt.first(where: \.1) {
             throw DFSError(.usage, "\(option.0) is not built yet", hint: "dfs-run --help")

@@ -26,6 +26,8 @@ struct RunPlan {
     let codeWriter: StoreWriter
     let previousSnapshot: SnapshotRecord?
     let host: HostRecord
+    /// How this host differs from the one of a run, where that was asked for.
+    let drift: DriftCheck.Finding?
     let capabilities: Capabilities
     let seed: UInt32
     let request: LaunchRequest

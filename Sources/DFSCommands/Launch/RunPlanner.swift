@@ -27,12 +27,16 @@ struct RunPlanner {
         for resolution in inputs.compactMap(\.resolution) { context.output.say(resolution) }
         if request.expands { try Placeholders.check(request.command, keys: inputs.map(\.key)) }
         let hostRecord = BackgroundHost(try hostRequest())
-        let code = try code(inputs, resolver.state)
+        let check = try DriftCheck(request, context, resolver)
+        var drift: DriftCheck.Finding?
+        let code = try code(inputs, resolver.state) { project throws(DFSError) in
+            drift = try check?.run(project: project, host: hostRecord.wait())
+        }
         return RunPlan(
             run: run, began: resolver.state, inputs: inputs, survey: code.survey, git: code.git, project: code.project,
             code: code.tree, snapshot: code.snapshot, isNewSnapshot: code.isNew, codeNotes: code.notes,
             codeCache: code.cache, codeUpdates: code.updates, codeWriter: code.writer, previousSnapshot: code.previous,
-            host: hostRecord.wait(),
+            host: hostRecord.wait(), drift: drift,
             capabilities: Capabilities.probe(
                 scratch: repository.root + "/tmp", path: context.environment["PATH"] ?? "/usr/bin:/bin"),
             seed: request.seed ?? UInt32.random(in: 0...UInt32.max), request: request,
@@ -55,15 +59,20 @@ struct RunPlanner {
         let previous: SnapshotRecord?
     }
 
-    private func code(_ inputs: [DataInput], _ state: LedgerState) throws(DFSError) -> PlannedCode {
+    /// `decide` is called with the project's name before anything is stored, and may refuse the run.
+    private func code(
+        _ inputs: [DataInput], _ state: LedgerState, decide: (String) throws(DFSError) -> Void
+    ) throws(DFSError) -> PlannedCode {
         let writer = StoreWriter(store: repository.objects)
         if case .snapshot(let code) = request.code {
+            try decide(code.project)
             return PlannedCode(
                 survey: code.survey, git: code.git, project: code.project, tree: code.snapshot.tree,
                 snapshot: code.snapshot.id, isNew: false, writer: writer, previous: nil)
         }
         let survey = try survey()
         let name = projectName(survey.root)
+        try decide(name)
         let previous = state.projects[name]?.latest
         let cache = try repository.statCache(scope: "code/" + name, latest: previous?.record, in: state)
         let capture = try capture(survey, name, inputs, previous, cache, writer)
