@@ -30,7 +30,8 @@ import Testing
         #expect(differing.isSuperset(of: ["arguments", "code", "metrics", "parameters", "outputs"]))
         #expect(!differing.contains("data") && !differing.contains("host") && !differing.contains("exit"))
         let acc = try #require(json["metrics"]?.array?.first { $0["metric"] == "acc" })
-        #expect(acc["a"]?["last"] == ["value": .double(0.75), "step": 2] && acc["b"]?["last"]?["value"] == .double(0.875))
+        #expect(
+            acc["a"]?["last"] == ["value": .double(0.75), "step": 2] && acc["b"]?["last"]?["value"] == .double(0.875))
         #expect(acc["delta"] == .double(0.125) && acc["a"]?["min"]?["value"] == .double(0.5))
         let loss = try #require(json["metrics"]?.array?.first { $0["metric"] == "loss" })
         #expect(loss["b"] == nil && loss["delta"] == nil && loss["a"]?["last"]?["value"] == "NaN")

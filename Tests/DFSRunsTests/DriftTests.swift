@@ -70,13 +70,14 @@ import Testing
     private static func factsWithoutRule(_ host: JSONValue) -> [String] {
         var found = [String]()
         func visit(_ path: [String], _ value: JSONValue) {
-            if DriftRules.rule(for: path)?.measure == .ignored { return }
+            let rule = DriftRules.rule(for: path)
             let isFact = value.object?.count == 1 && (value["none"] ?? value["unknown"]) != nil
-            if let members = value.object, !isFact {
+            let goesOn = rule == nil || rule?.measure == .members || rule?.pattern.goesDown == true
+            if let members = value.object, !isFact, goesOn {
                 for (name, member) in members { visit(path + [name], member) }
-            } else if case .array(let elements) = value, DriftRules.rule(for: path)?.measure == .members {
+            } else if case .array(let elements) = value, rule?.measure == .members {
                 for (i, element) in elements.enumerated() { visit(path + [String(i)], element) }
-            } else if DriftRules.rule(for: path) == nil {
+            } else if rule == nil {
                 found.append(path.joined(separator: "."))
             }
         }

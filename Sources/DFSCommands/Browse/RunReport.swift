@@ -70,6 +70,7 @@ struct RunReport: Report {
         fields += notes.map { ("note", $0.cell) }
         fields += TextFields.cells(.object(facts.text))
         fields += HostFields.cells(host)
+        fields += DriftFields.cells(record["plan"]?["drift"])
         fields.append(("entry", .text("\(run.sequence), signed by \(run.key.text)")))
         try output.fields(fields)
     }

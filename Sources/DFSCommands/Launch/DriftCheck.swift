@@ -45,7 +45,7 @@ struct DriftCheck {
     func run(project: String, host: HostRecord) throws(DFSError) -> Finding {
         guard let then = like ?? latest(of: project) else {
             context.output.say(
-                "host: no run of \(project) has succeeded yet, so there is nothing that \(required?.rawValue ?? "") is required of"
+                "host: nothing to compare with, as no run of \(project) has succeeded yet (\(required?.rawValue ?? "") is required)"
             )
             return Finding(against: nil, report: nil, required: required)
         }

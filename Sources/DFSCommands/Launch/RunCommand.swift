@@ -69,8 +69,9 @@ struct RunCommand: DFSCommand {
             try context.output.line(Root.helpMessage(for: RunCommand.self))
             return .done
         }
-        let request = try request(context)
+        var request = try request(context)
         if let attached = AttachedRun.current(context.environment) { try attached.execute(request, context) }
+        if request.require == nil { request.require = try context.project()?.run.require }
         let repository = try context.repository(creating: true)
         try context.warnOfProject()
         guard let rank = StepRank.current(context.environment) else {
@@ -117,8 +118,7 @@ struct RunCommand: DFSCommand {
         request.code = .directories(code)
         (request.inPlace, request.strict, request.expands) = (inPlace, strict, !noExpand)
         (request.seed, request.tag, request.note, request.serve) = (seed, tag, note, serve)
-        (request.like, request.deny) = (like, deny)
-        request.require = require == nil ? try context.project()?.run.require : require
+        (request.like, request.require, request.deny) = (like, require, deny)
         (request.freezesEnvironment, request.recordsAccess) = (!noFreezeEnv, !noAccess)
         let unbuilt = [
             ("--code", !code.isEmpty), ("--no-freeze-env", noFreezeEnv),

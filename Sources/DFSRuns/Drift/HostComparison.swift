@@ -86,7 +86,8 @@ package struct HostComparison {
             return false
         }
         for i in 0..<max(a.count, b.count) {
-            visit(path + [String(i)], i < a.count ? a[i] : nil, i < b.count ? b[i] : nil)
+            // Not `nil`, which would be JSON's null.
+            visit(path + [String(i)], i < a.count ? .some(a[i]) : .none, i < b.count ? .some(b[i]) : .none)
         }
         return true
     }

@@ -4,6 +4,7 @@ Inside a run (``dfs-run … python train.py``) everything goes where the run's e
 nothing, warn once, and the script goes on.
 """
 
+import errno
 import json
 import os
 import threading
@@ -85,7 +86,8 @@ def params(**values):
 
 
 def _variable(key):
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in key).upper() if hasattr(str, "isascii") else key
+    # As dfs-run makes the names of variables: byte by byte.
+    return "".join(chr(byte) if 48 <= byte <= 57 or 65 <= byte <= 90 else "_" for byte in key.upper().encode())
 
 
 def _plain(value):
@@ -109,7 +111,7 @@ def _plain(value):
 def _write(line, call):
     path = os.environ.get("DFS_METRICS")
     if not path:
-        return _outside(call, "%s() records nothing" % call)
+        return _outside(call, "%s() records nothing" % call, depth=5)
     text = json.dumps(line, separators=(",", ":"), ensure_ascii=True) + "\n"
     try:
         _append(path, text.encode("ascii"))
@@ -127,16 +129,17 @@ def _append(path, line):
     if written < len(line):
         # Ends the torn line, so that the next one is read.
         os.write(file, b"\n")
-        raise OSError(28, "only %d of %d bytes could be written" % (written, len(line)))
+        raise OSError(errno.ENOSPC, "only %d of %d bytes could be written" % (written, len(line)))
 
 
-def _outside(call, what):
-    _once(call, "not in a dfs-run: " + what, OutsideRun)
+def _outside(call, what, depth=4):
+    _once(call, "not in a dfs-run: " + what, OutsideRun, depth)
 
 
-def _once(key, text, category):
+def _once(key, text, category, depth=4):
+    # The depth is that of the script's own line, which the warning names.
     with _lock:
         if key in _warned:
             return
         _warned.add(key)
-    warnings.warn(text, category, stacklevel=4)
+    warnings.warn(text, category, stacklevel=depth)
