@@ -106,7 +106,7 @@ struct CompareReport: Report {
         func names(_ list: [String]) -> String {
             list.isEmpty ? "" : list.prefix(4).joined(separator: " ") + (list.count > 4 ? " … (\(list.count))" : "")
         }
-        var notes = environment.changed.isEmpty ? [] : ["other values: " + names(environment.changed)]
+        var notes = environment.changed.isEmpty ? [] : ["other values: " + names(environment.changed.map(Self.words))]
         if environment.unknown > 0 {
             notes.append("\(Quantity.count(environment.unknown, "value")) not recorded")
         }
@@ -115,6 +115,11 @@ struct CompareReport: Report {
             same(
                 .environment, only(environment.onlyA), only(environment.onlyB), notes.joined(separator: "; "))
         ]
+    }
+
+    private static func words(_ change: EnvironmentComparison.Change) -> String {
+        guard let a = change.a, let b = change.b else { return change.name }
+        return "\(change.name)=\(a) → \(b)"
     }
 
     private var host: [CompareRow] {

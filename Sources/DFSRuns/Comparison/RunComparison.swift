@@ -41,7 +41,7 @@ package struct RunComparison: Sendable {
         }
         code = a.run.snapshot == b.run.snapshot ? nil : trees(snapshot(a), snapshot(b))
         data = InputComparison.all(a.run, b.run, state, repository.reader)
-        environment = EnvironmentComparison(a.plan, b.plan)
+        environment = EnvironmentComparison(a.plan, b.plan, texts: (a.text, b.text))
         if let then = a.host, let now = b.host {
             host = HostComparison.compare(then: then, now: now)
         } else {
