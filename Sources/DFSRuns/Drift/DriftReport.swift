@@ -36,7 +36,10 @@ package struct DriftReport: Sendable, Equatable {
 
     /// `cross-numerics: 3 facts differ: stable.libc, …`, with the names of the worst.
     package var summary: String {
-        guard driftClass != .identical else { return "identical: \(Quantity.count(compared, "fact")) compared" }
+        guard driftClass != .identical else {
+            let unknown = facts.isEmpty ? "" : ", \(Quantity.number(facts.count)) not known on either side"
+            return "identical: \(Quantity.count(compared, "fact")) compared" + unknown
+        }
         let worst = facts.filter { $0.driftClass == driftClass }.map(\.name)
         let more = worst.count > 3 ? " and \(worst.count - 3) more" : ""
         return "\(driftClass.rawValue): " + worst.prefix(3).joined(separator: ", ") + more
