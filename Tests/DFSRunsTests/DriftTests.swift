@@ -15,6 +15,9 @@ import Testing
     /// Pairs of the files, with the class that was decided on by hand and a fact that must be among the reasons.
     @Test(arguments: [
         ("recorded-epyc-vm", "recorded-epyc-vm", DriftClass.identical, ""),
+        ("recorded-emulated-haswell", "recorded-emulated-haswell-small", .sameNumerics, "stable.machine"),
+        ("recorded-emulated-haswell", "recorded-emulated-nehalem", .crossNumerics, "stable.hardware.cpu.flags"),
+        ("recorded-epyc-vm", "recorded-emulated-haswell", .crossNumerics, "stable.hardware.cpu.threads"),
         ("recorded-epyc-vm", "made-h100-ubuntu", .crossNumerics, "stable.gpu"),
         ("made-h100-ubuntu", "recorded-epyc-vm", .incompatible, "stable.gpu"),
         ("made-h100-device", "made-h200-device", .crossNumerics, "stable.gpu.devices.0.name"),

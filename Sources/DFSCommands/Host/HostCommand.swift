@@ -4,13 +4,6 @@ import DFSModel
 import DFSRuns
 import DFSSystem
 
-/// `dfs host`: what is known of machines.
-struct HostGroup: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "host", abstract: "Show this machine, or how it differs from that of a run.",
-        subcommands: [HostCommand.self, HostDiff.self], defaultSubcommand: HostCommand.self)
-}
-
 /// `dfs host`: this machine's record.
 struct HostCommand: DFSCommand {
     static let configuration = CommandConfiguration(
