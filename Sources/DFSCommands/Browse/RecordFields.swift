@@ -53,6 +53,18 @@ enum HostFields {
     }
 }
 
+/// What was required of the host, as the plan says.
+enum DriftFields {
+    static func cells(_ drift: JSONValue?) -> [(String, Cell)] {
+        guard let drift, drift.object != nil else { return [] }
+        let required = drift["required"]?.string.map { "; \($0) was required" } ?? ""
+        guard let name = drift["class"]?.string, let run = drift["against"]?.string else {
+            return [("drift", .text("compared with nothing: no run had succeeded" + required))]
+        }
+        return [("drift", .text("\(name) with run:\(run.suffix(8))" + required))]
+    }
+}
+
 /// How a run went, as its result says.
 enum ResultFields {
     static func cells(_ result: JSONValue?) -> [(String, Cell)] {

@@ -12,6 +12,7 @@ struct RunReport: Report {
     let record: JSONValue
     let host: JSONValue
     let witnesses: WitnessFields
+    let notes: [RunNotes.Entry]
 
     static func make(_ run: RunRecord, _ repository: Repository, now: Timestamp) throws(DFSError) -> RunReport {
         let documents = RunDocuments(repository: repository)
@@ -19,7 +20,8 @@ struct RunReport: Report {
         return RunReport(
             run: run, facts: RunFacts.make(run, repository, now: now), record: record,
             host: try documents.host(of: run),
-            witnesses: WitnessFields.make(run, repository, result: record["result"]))
+            witnesses: WitnessFields.make(run, repository, result: record["result"]),
+            notes: RunNotes.of(run, repository))
     }
 
     var json: [String: JSONValue] {
@@ -28,6 +30,7 @@ struct RunReport: Report {
         members["record"] = record
         members["host"] = host
         members["environment"] = witnesses.json
+        members["notes"] = .array(notes.map(\.json))
         for (name, tree) in trees { if let tree { members[name] = tree.json } }
         return members
     }
@@ -76,8 +79,10 @@ struct RunReport: Report {
         fields += witnesses.cells
         if !run.tags.isEmpty { fields.append(("tags", .text(run.tags.joined(separator: " "), .accent))) }
         if let note = facts.text["note"]?.string { fields.append(("note", .text(note))) }
+        fields += notes.map { ("note", $0.cell) }
         fields += TextFields.cells(.object(facts.text))
         fields += HostFields.cells(host)
+        fields += DriftFields.cells(record["plan"]?["drift"])
         fields.append(("entry", .text("\(run.sequence), signed by \(run.key.text)")))
         try output.fields(fields)
     }

@@ -7,7 +7,7 @@ import DFSSystem
 /// `dfs host`: this machine's record.
 struct HostCommand: DFSCommand {
     static let configuration = CommandConfiguration(
-        commandName: "host", abstract: "Show what is recorded of this machine with every run.")
+        commandName: "show", abstract: "Show what is recorded of this machine with every run.")
 
     @OptionGroup(title: "Global options") var global: GlobalOptions
 

@@ -73,8 +73,9 @@ struct RunCommand: DFSCommand {
             try context.output.line(Root.helpMessage(for: RunCommand.self))
             return .done
         }
-        let request = try request(context)
+        var request = try request(context)
         if let attached = AttachedRun.current(context.environment) { try attached.execute(request, context) }
+        if request.require == nil { request.require = try context.project()?.run.require }
         let repository = try context.repository(creating: true)
         try context.warnOfProject()
         guard let rank = StepRank.current(context.environment) else {
@@ -124,12 +125,6 @@ struct RunCommand: DFSCommand {
         request.allowSecrets = allowSecrets
         (request.like, request.require, request.deny) = (like, require, deny)
         (request.freezesEnvironment, request.recordsAccess) = (!noFreezeEnv, !noAccess)
-        let unbuilt = [
-            ("--like", like != nil), ("--require", require != nil),
-        ]
-        if let option = unbuilt.first(where: \.1) {
-            throw DFSError(.usage, "\(option.0) is not built yet", hint: "dfs-run --help")
-        }
         return request
     }
 

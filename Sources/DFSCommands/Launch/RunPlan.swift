@@ -17,6 +17,8 @@ struct RunPlan {
     /// What the command line and the environment are recorded as.
     let secrets: LaunchSecrets
     let host: HostRecord
+    /// How this host differs from the one of a run, where that was asked for.
+    let drift: DriftCheck.Finding?
     let capabilities: Capabilities
     let seed: UInt32
     let request: LaunchRequest

@@ -29,12 +29,16 @@ struct RunPlanner {
         if request.expands { try Placeholders.check(request.command, keys: inputs.map(\.key)) }
         let secrets = try LaunchSecrets(request, project, repository)
         let hostRecord = BackgroundHost(try hostRequest())
-        let code = try code(inputs, resolver.state)
+        let check = try DriftCheck(request, context, resolver)
+        var drift: DriftCheck.Finding?
+        let code = try code(inputs, resolver.state) { project throws(DFSError) in
+            drift = try check?.run(project: project, host: hostRecord.wait())
+        }
         let roots = try RunRoots(context: context, repository: repository, request: request, signer: signer).take(
             besides: code)
         return RunPlan(
             run: run, began: resolver.state, inputs: inputs, captured: code, roots: roots, secrets: secrets,
-            host: hostRecord.wait(),
+            host: hostRecord.wait(), drift: drift,
             capabilities: Capabilities.probe(
                 scratch: repository.root + "/tmp", path: context.environment["PATH"] ?? "/usr/bin:/bin"),
             seed: request.seed ?? UInt32.random(in: 0...UInt32.max), request: request,
@@ -43,12 +47,19 @@ struct RunPlanner {
 
     // MARK: Code
 
-    private func code(_ inputs: [DataInput], _ state: LedgerState) throws(DFSError) -> CapturedCode {
-        if case .snapshot(let code) = request.code { return CapturedCode(code, repository) }
+    /// `decide` is called with the project's name before anything is stored, and may refuse the run.
+    private func code(
+        _ inputs: [DataInput], _ state: LedgerState, decide: (String) throws(DFSError) -> Void
+    ) throws(DFSError) -> CapturedCode {
+        if case .snapshot(let code) = request.code {
+            try decide(code.project)
+            return CapturedCode(code, repository)
+        }
         let capture = ProjectCapture(
             context: context, repository: repository, project: project, allowSecrets: request.allowSecrets,
             hint: ProjectCapture.runHint)
         let survey = try capture.survey(from: try request.environment.workingDirectory)
+        try decide(capture.name(of: survey.root))
         let prefix = survey.root + "/"
         let mounted = inputs.compactMap { input -> [UInt8]? in
             guard let path = input.path, path.hasPrefix(prefix) else { return nil }

@@ -145,7 +145,7 @@ final class RunSession {
             "expands": .bool(plan.request.expands), "maximum-file": .integer(Int64(clamping: plan.maximumFileSize)),
             "repeats": plan.request.repeats.map { .string($0.description) } ?? .null,
             "in-place": .bool(plan.request.inPlace), "access": .bool(plan.request.recordsAccess),
-            "deny": .array(denials.rules.map { .string($0.reference) }),
+            "deny": .array(denials.rules.map { .string($0.reference) }), "drift": plan.drift?.json ?? .null,
             "strict": .bool(plan.request.strict), "git": plan.git,
             "environment": plan.secrets.environment.json, "secrets": plan.secrets.json,
             "capabilities": plan.capabilities.json,

@@ -32,7 +32,8 @@ struct CommandPath {
             names.append(word)
             command = next
         }
-        let isLeaf = command.configuration.subcommands.isEmpty
+        // A group may be a command as well, for those who name none of its own.
+        let isLeaf = command.configuration.subcommands.isEmpty || command.configuration.defaultSubcommand != nil
         self.names = names
         arguments = (isHelp ? ["help"] : []) + names + (isLeaf && !isHelp ? options : []) + rest
     }

@@ -23,12 +23,12 @@ struct Root: ParsableCommand {
         CommandGroup(
             name: "Run",
             subcommands: [
-                RunCommand.self, RunsCommand.self, Logs.self, AccessCommand.self, Rerun.self, Validate.self,
-                CodeGroup.self,
+                RunCommand.self, RunsCommand.self, Logs.self, AccessCommand.self, Compare.self, Note.self, Rerun.self,
+                Validate.self, CodeGroup.self,
             ]),
         CommandGroup(
             name: "Keeping", subcommands: [Verify.self, RepairCommand.self, CollectCommand.self, Why.self]),
         CommandGroup(name: "Trust", subcommands: [AuditGroup.self]),
-        CommandGroup(name: "Machine", subcommands: [Doctor.self, HostCommand.self]),
+        CommandGroup(name: "Machine", subcommands: [Doctor.self, HostGroup.self]),
     ]
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import DFSHistory
 import DFSLedger
 import DFSModel
+import DFSRuns
 
 /// `dfs runs`: the runs, newest first.
 struct RunsCommand: DFSCommand {
@@ -14,6 +15,18 @@ struct RunsCommand: DFSCommand {
     @Option(help: "Only runs with this tag.") var tag: String?
     @Option(help: ArgumentHelp("Only runs started at this time or later.", valueName: "time")) var since: String?
     @Option(help: ArgumentHelp("Only runs started at this time or before.", valueName: "time")) var until: String?
+    @Option(
+        name: .customLong("where"),
+        help: ArgumentHelp(
+            "Only runs for which this holds: 'acc > 0.9 and not (status = failed or params.lr >= 1e-2)'.",
+            valueName: "condition"))
+    var condition: String?
+    @Option(
+        help: ArgumentHelp("Order by a metric, parameter, seed, exit, duration: the largest first.", valueName: "name"))
+    var sort: String?
+    @Flag(help: "The other way round.") var reverse = false
+    @Flag(help: "Only runs whose data has a newer version.") var stale = false
+    @Flag(help: "A table for spreadsheets, with all metrics (their last values) and parameters.") var csv = false
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     private static let statuses = ["running", "succeeded", "failed", "interrupted"]
@@ -23,20 +36,30 @@ struct RunsCommand: DFSCommand {
         if let status, !Self.statuses.contains(status) {
             throw ValidationError("--status takes \(Self.statuses.joined(separator: ", ")), not \(status)")
         }
+        if csv, global.json { throw ValidationError("--csv and --json exclude each other") }
     }
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        let condition = try condition.map { text throws(DFSError) in try RunCondition(text) }
         let repository = try context.repository()
         context.closeDeadRuns(repository)
         let resolver = try context.resolver(repository)
         let filter = try Filter(self, context, resolver)
-        let list = context.output.list(of: RunRow.self)
-        for run in resolver.state.runs.reversed() where filter.accepts(run) {
+        let table = RunTable(
+            repository: repository, names: (condition?.names ?? []) + (sort.map { [$0] } ?? []), readsAll: csv)
+        let list = RunList(output: context.output, table: table, isCSV: csv)
+        var kept = [RunTable.Line]()
+        let runs = reverse && sort == nil ? Array(resolver.state.runs) : resolver.state.runs.reversed()
+        for run in runs where filter.accepts(run) {
             let facts = RunFacts.make(run, repository, now: context.clock())
             if let status, facts.status != status { continue }
-            try list.add(RunRow(facts: facts))
+            let line = try table.line(facts)
+            if let condition, !condition.holds(line.values.value) { continue }
+            // What is not sorted is printed as it is found.
+            if sort == nil, !csv { try list.add(line) } else { kept.append(line) }
         }
-        try list.finish(whenEmpty: "no such runs")
+        if let sort { kept = RunTable.sorted(kept, by: sort, largestFirst: !reverse) }
+        try list.finish(kept)
         return .done
     }
 
@@ -45,6 +68,8 @@ struct RunsCommand: DFSCommand {
         let dataset: (name: String, version: Int?)?
         let tag: String?
         let since, until: Timestamp?
+        /// What datasets stand at, where only stale runs are asked for.
+        let latest: [String: Int]?
 
         init(_ command: RunsCommand, _ context: CommandContext, _ resolver: Resolver) throws(DFSError) {
             if command.mine {
@@ -59,6 +84,7 @@ struct RunsCommand: DFSCommand {
                 key = nil
             }
             tag = command.tag
+            latest = command.stale ? resolver.state.datasets.compactMapValues { $0.latest?.number } : nil
             let now = context.clock()
             since = try command.since.map { text throws(DFSError) in
                 try TimeExpression.parse(text, now: now, day: .start)
@@ -81,30 +107,11 @@ struct RunsCommand: DFSCommand {
             if let tag, !run.tags.contains(tag) { return false }
             if let since, run.time < since { return false }
             if let until, run.time > until { return false }
+            if let latest, !run.data.contains(where: { $0.version < latest[$0.dataset] ?? 0 }) { return false }
             guard let dataset else { return true }
             return run.data.contains {
                 $0.dataset == dataset.name && (dataset.version == nil || $0.version == dataset.version)
             }
         }
-    }
-}
-
-struct RunRow: Row {
-    static let schema = "dfs.runs/1"
-    static let columns = [
-        Column("run"), Column("name"), Column("status"), Column("started"), Column("duration", .right), Column("data"),
-        Column("command"),
-    ]
-
-    let facts: RunFacts
-
-    var json: [String: JSONValue] { facts.json }
-
-    var cells: [Cell] {
-        let data = facts.run.data.map { "\($0.dataset)@v\($0.version)" }.joined(separator: " ")
-        return [
-            .text(facts.run.id.short, .strong), .text(RunName.of(facts.run.id)), .text(facts.status, facts.role),
-            .time(facts.run.time), .text(facts.durationText), .text(data), .text(facts.command),
-        ]
     }
 }

@@ -43,7 +43,8 @@ struct DistributionOwners {
 
     private static func read(_ folder: String, _ stamp: JSONValue) -> JSONValue {
         let isFile = !Files.isDirectory(folder)
-        let head = ["METADATA", "PKG-INFO"].lazy.compactMap { PythonDistributions.metadataHead(folder + "/" + $0) }.first
+        let head = ["METADATA", "PKG-INFO"].lazy.compactMap { PythonDistributions.metadataHead(folder + "/" + $0) }
+            .first
         let fields = PythonDistributions.fields((isFile ? PythonFinder.head(of: folder, count: 4096) : head) ?? [])
         let stem = PythonFinder.name(folder).split(separator: "-")
         let version = fields.version ?? (stem.count > 1 ? String(stem[1].split(separator: ".info")[0]) : nil)

@@ -162,7 +162,8 @@ package final class ModuleWatch: Sendable {
             case .directory where text != "__pycache__" && text != "node_modules": take(path, &left)
             case .file where text.hasSuffix(".py"):
                 left -= 1
-                if let module = ModuleFile(opened: path, library: library, project: project), module.origin == .outside {
+                if let module = ModuleFile(opened: path, library: library, project: project), module.origin == .outside
+                {
                     state.withLock { $0.facts[module] = .some(nil) }
                     read(module)
                 }

@@ -81,7 +81,9 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
         let python = plan.host.stable["python"]
         let editable = (python?["distributions"]?.object ?? [:]).values.compactMap { $0["editable"]?.string }
         let path = plan.request.environment.variables["PYTHONPATH"] ?? ""
-        let listed = path.split(separator: ":").map { Files.absolute(String($0), from: plan.request.environment.directory) }
+        let listed = path.split(separator: ":").map {
+            Files.absolute(String($0), from: plan.request.environment.directory)
+        }
         let all = editable.map { EnvironmentParts.full($0, home) } + listed
         return all.filter { $0.hasPrefix("/") && $0 != "/" && $0 != home && Files.isDirectory($0) }
     }
