@@ -19,12 +19,14 @@ struct HostCommand: DFSCommand {
 
 extension CommandContext {
     /// How a host record is taken for a job with these arguments.
-    func hostRequest(arguments: [String]) throws(DFSError) -> HostRequest {
-        HostRequest(
-            arguments: arguments, environment: environment.variables,
-            workingDirectory: try environment.workingDirectory,
-            home: environment.home, cacheDirectory: try directories.cache() + "/host",
-            gpuHelper: ["/proc/self/exe", "__nvml"], hash: { Digest.of($0) })
+    func hostRequest(
+        arguments: [String], environment job: ProcessEnvironment? = nil
+    ) throws(DFSError) -> HostRequest {
+        let job = job ?? environment
+        return HostRequest(
+            arguments: arguments, environment: job.variables, workingDirectory: try job.workingDirectory,
+            home: environment.home, cacheDirectory: (try? directories.cache()).map { $0 + "/host" },
+            gpuHelper: [ServerProcess.executable, "__nvml"], hash: { Digest.of($0) })
     }
 }
 

@@ -3,6 +3,7 @@ import DFSLedger
 import DFSModel
 import DFSRuns
 import DFSStore
+import DFSSystem
 
 /// What `--code` and `--new-code` name: a snapshot by reference, or a directory, which is captured.
 struct CodeChoice {
@@ -13,7 +14,17 @@ struct CodeChoice {
     func code(_ text: String) throws(DFSError) -> RecordedCode {
         let path = text.hasPrefix("dfs://") ? String(text.dropFirst(6)) : text
         if path.hasPrefix("code:") || path.hasPrefix("run:") { return try recorded(text) }
-        throw DFSError(.usage, "\(text) is no snapshot", hint: "dfs ls code:")
+        let directory = try context.absolute(path)
+        guard Files.isDirectory(directory) else {
+            throw DFSError(
+                .noReference, "\(text) is neither a directory nor a snapshot", hint: "dfs ls code:")
+        }
+        let capture = try context.projectCapture(directory, repository, allowSecrets: nil)
+        let code = try capture.record(from: directory, by: try context.signer())
+        guard let snapshot = try repository.state().projects[code.project]?.snapshot(code.snapshot) else {
+            throw DFSError(.operational, "the snapshot of \(directory) was not recorded", hint: "dfs code log")
+        }
+        return try self.code(code.project, snapshot)
     }
 
     private func recorded(_ text: String) throws(DFSError) -> RecordedCode {

@@ -11,6 +11,8 @@ struct DriftCheck {
     /// `nil`: the project's latest run that succeeded.
     private let like: RunRecord?
     private let required: DriftClass?
+    /// Whether the job gets the interpreter and packages of that run, whatever this machine has.
+    private let hasEnvironment: Bool
 
     /// `nil` where nothing was asked for.
     init?(_ request: LaunchRequest, _ context: CommandContext, _ resolver: Resolver) throws(DFSError) {
@@ -19,6 +21,7 @@ struct DriftCheck {
         }
         like = try request.like.map { name throws(DFSError) in try context.run(name, resolver) }
         guard required != nil || like != nil else { return nil }
+        hasEnvironment = request.environmentMounts != nil
         self.context = context
         self.resolver = resolver
     }
@@ -49,8 +52,9 @@ struct DriftCheck {
             )
             return Finding(against: nil, report: nil, required: required)
         }
+        let record = try RunHost.record(of: then, resolver.repository)
         let report = HostComparison.compare(
-            then: try RunHost.record(of: then, resolver.repository), now: host.value)
+            then: record, now: hasEnvironment ? Self.adopting(record, in: host.value) : host.value)
         let origin = like == nil ? ", the latest of \(project) that succeeded" : ""
         let allowed = required ?? .crossNumerics
         guard report.driftClass <= allowed else {
@@ -61,6 +65,12 @@ struct DriftCheck {
         }
         context.output.say("host as of run:\(then.id.short)\(origin): \(report.summary)")
         return Finding(against: then.id, report: report, required: required)
+    }
+
+    /// `now` with the Python of `then`, which is mounted in the run.
+    static func adopting(_ then: JSONValue, in now: JSONValue) -> JSONValue {
+        guard let python = then["stable"]?["python"], let stable = now["stable"] else { return now }
+        return now.setting("stable", stable.setting("python", python))
     }
 
     private func latest(of project: String) -> RunRecord? {

@@ -44,8 +44,10 @@ struct LaunchRequest {
     var ranks: RankLeader?
     /// The run that this one repeats.
     var repeats: RunID?
-    /// Made in the view after the project and before the data: a frozen environment at its old place.
-    var steps: [EnterPlan.Step] = []
+    /// The environment of the run that is repeated, where this machine has another.
+    var environmentMounts: FrozenMounts?
+    /// Names of variables whose values are recorded; `nil`: those of `dfs.toml`.
+    var recordedVariables: [String]?
 
     init(command: [String], environment: ProcessEnvironment) {
         self.command = command

@@ -14,7 +14,9 @@ struct LaunchSecrets: Sendable {
     init(_ request: LaunchRequest, _ project: ProjectFile?, _ repository: Repository) throws(DFSError) {
         let words = request.command.map { ArgumentText.bytes(of: $0) }
         let found = SecretArguments(words)
-        let named = (project?.run.environment ?? []).filter { request.environment.variables[$0] != nil }
+        let named = (request.recordedVariables ?? project?.run.environment ?? []).filter {
+            request.environment.variables[$0] != nil
+        }
         let variables = named.flatMap { name in
             EnvironmentRecord.secrets(name, request.environment.variables[name] ?? "").map { (name, $0) }
         }

@@ -22,17 +22,43 @@ struct RecordedRun {
     let plan: JSONValue
     let text: [String: JSONValue]
     let code: RecordedCode
+    let roots: [RecordedCode]
+    let environment: RecordedEnvironment
+    private let repository: Repository
 
     init(_ run: RunRecord, _ repository: Repository, _ state: LedgerState) throws(DFSError) {
         self.run = run
+        self.repository = repository
         plan = try repository.objects.json(run.record.record, what: "the plan of run \(run.id)")
         text = try repository.text(run.text)
-        guard let root = text["project-directory"]?.string,
-            let snapshot = state.projects[run.project]?.snapshot(run.snapshot)
-        else { throw Self.incomplete(run, "its record does not say where its code stood") }
-        let record = try repository.objects.json(snapshot.record.record, what: "the record of \(run.snapshot)")
-        code = RecordedCode(
-            project: run.project, snapshot: snapshot, root: root, git: plan["git"] ?? .null,
+        guard let root = text["project-directory"]?.string else {
+            throw Self.incomplete(run, "its record does not say where its code stood")
+        }
+        code = try Self.code(run.project, run.snapshot, at: root, plan["git"], run, repository, state)
+        let places = (text["root-directories"]?.array ?? []).compactMap(\.string)
+        let recorded = plan["roots"]?.array ?? []
+        guard places.count == recorded.count else { throw Self.incomplete(run, "where its roots stood was removed") }
+        var roots = [RecordedCode]()
+        for (place, root) in zip(places, recorded) {
+            roots.append(
+                try Self.code(
+                    root["project"]?.string ?? "", root["snapshot"]?.string ?? "", at: place, root["git"], run,
+                    repository, state))
+        }
+        self.roots = roots
+        environment = RecordedEnvironment(run.id.short, plan, text, repository)
+    }
+
+    private static func code(
+        _ project: String, _ snapshot: String, at root: String, _ git: JSONValue?, _ run: RunRecord,
+        _ repository: Repository, _ state: LedgerState
+    ) throws(DFSError) -> RecordedCode {
+        guard let snapshot = state.projects[project]?.snapshot(snapshot) else {
+            throw incomplete(run, "there is no snapshot \(snapshot) of \(project)")
+        }
+        let record = try repository.objects.json(snapshot.record.record, what: "the record of \(snapshot.id)")
+        return RecordedCode(
+            project: project, snapshot: snapshot, root: root, git: git ?? record["git"] ?? .null,
             excluded: RecordedCode.excluded(record))
     }
 
@@ -45,6 +71,9 @@ struct RecordedRun {
     var command: [String] {
         get throws(DFSError) {
             let words = (text["arguments"]?.array ?? []).compactMap(\.string)
+            if let secrets = plan["secrets"]?["arguments"]?.array, !secrets.isEmpty {
+                throw Self.incomplete(run, "its arguments held secrets, which are not recorded")
+            }
             guard !words.isEmpty else { throw Self.incomplete(run, "its arguments are not recorded, or were removed") }
             return words.map { ArgumentText.text(of: NameText.decode($0) ?? Array($0.utf8)) }
         }
@@ -52,9 +81,16 @@ struct RecordedRun {
 
     /// The same again, but for `changes`, in the environment of `context`.
     func request(_ changes: Changes, _ context: CommandContext) throws(DFSError) -> LaunchRequest {
-        var environment = context.environment
-        environment.directory = text["directory"]?.string ?? code.root
-        var request = LaunchRequest(command: try command, environment: environment)
+        var own = context.environment
+        own.directory = text["directory"]?.string ?? code.root
+        own.variables = try environment.applying(changes.environment, to: own.variables)
+        try environment.check(own.variables, given: changes.environment, ignored: changes.ignored)
+        var request = LaunchRequest(command: try command, environment: own)
+        request.recordedVariables = environment.named
+        request.roots = roots
+        request.environmentMounts = try FrozenMounts(of: run, repository, threads: context.jobs) {
+            context.output.say($0)
+        }
         request.data = try data(changes.data)
         request.code = .snapshot(changes.code.map { code.replaced(by: $0) } ?? code)
         request.inPlace = plan["in-place"]?.bool ?? false

@@ -28,7 +28,8 @@ struct RunPlanner {
         for resolution in inputs.compactMap(\.resolution) { context.output.say(resolution) }
         if request.expands { try Placeholders.check(request.command, keys: inputs.map(\.key)) }
         let secrets = try LaunchSecrets(request, project, repository)
-        let hostRecord = BackgroundHost(try hostRequest())
+        let hostRecord = BackgroundHost(
+            try context.hostRequest(arguments: request.command, environment: request.environment))
         let check = try DriftCheck(request, context, resolver)
         var drift: DriftCheck.Finding?
         let code = try code(inputs, resolver.state) { project throws(DFSError) in
@@ -66,16 +67,6 @@ struct RunPlanner {
             return Array(path.dropFirst(prefix.count).utf8)
         }
         return try capture.capture(survey, mounted: Set(mounted), after: state)
-    }
-
-    // MARK: Host
-
-    private func hostRequest() throws(DFSError) -> HostRequest {
-        HostRequest(
-            arguments: request.command, environment: request.environment.variables,
-            workingDirectory: try request.environment.workingDirectory, home: context.environment.home,
-            cacheDirectory: (try? context.directories.cache()).map { $0 + "/host" },
-            gpuHelper: [ServerProcess.executable, "__nvml"], hash: { Digest.of($0) })
     }
 }
 

@@ -147,6 +147,7 @@ final class RunSession {
             "in-place": .bool(plan.request.inPlace), "access": .bool(plan.request.recordsAccess),
             "deny": .array(denials.rules.map { .string($0.reference) }), "drift": plan.drift?.json ?? .null,
             "strict": .bool(plan.request.strict), "git": plan.git,
+            "environment-mounts": plan.request.environmentMounts?.json ?? .null,
             "environment": plan.secrets.environment.json, "secrets": plan.secrets.json,
             "capabilities": plan.capabilities.json,
         ]
@@ -182,6 +183,8 @@ final class RunSession {
                 plan.inputs, sequence: state.head.sequence, isPrivileged: plan.capabilities.namespace == .mount,
                 denials: denials)
             view.serving = serving
+            view.environmentSteps =
+                try plan.request.environmentMounts?.steps(history: history, threads: context.jobs) ?? []
             view.denials = denials
         }
         if history == nil, !serving.isSealed || plan.inputs.isEmpty {

@@ -20,6 +20,8 @@ struct RunView {
     /// Copies that stand in for the mount.
     var copiedData: [String: String] = [:]
     var copiedCode: String?
+    /// A frozen environment at its old place: made after the project, which it may lie in, and before the data.
+    var environmentSteps: [EnterPlan.Step] = []
     /// Of the further roots, in their order.
     var copiedRoots: [String] = []
     let cacheRoot: String
@@ -84,7 +86,7 @@ struct RunView {
         if isNamespaced {
             // What lies in something else comes after it.
             let code = rootSteps(around: true) + projectSteps() + rootSteps(around: false)
-            enter.steps = skeleton(otherRuns) + code + plan.request.steps + dataPaths() + deniedSteps
+            enter.steps = skeleton(otherRuns) + code + environmentSteps + dataPaths() + deniedSteps
         }
         return enter
     }

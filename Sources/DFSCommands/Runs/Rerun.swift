@@ -17,6 +17,8 @@ struct Rerun: DFSCommand {
     @Option(help: ArgumentHelp("Other code: a directory, or code:PROJECT@SNAPSHOT.", valueName: "PATH|REF"))
     var code: String?
     @Option(help: "Another seed.") var seed: UInt32?
+    @Option(help: ArgumentHelp("Refuse a host that differs more: identical, same-numerics, …", valueName: "class"))
+    var require: String?
     @OptionGroup var repeating: RepeatOptions
     @Option(help: "A tag for the new run.") var tag: String?
     @Option(help: "A note for the new run.") var note: String?
@@ -38,11 +40,45 @@ struct Rerun: DFSCommand {
             try CodeChoice(context: context, repository: repository, resolver: resolver).code(text)
         }
         changes.seed = seed
-        (changes.environment, changes.ignored) = (repeating.env, repeating.ignoreEnv)
+        changes.environment = repeating.env
+        // A report tells of all that differs.
+        changes.ignored = report ? ["all"] : repeating.ignoreEnv
         var request = try recorded.request(changes, context)
-        (request.tag, request.note) = (tag, note)
+        (request.tag, request.note, request.require) = (tag, note, require)
+        if report {
+            let host = try context.hostRequest(arguments: request.command, environment: request.environment)
+            let then = try RunHost.record(of: recorded.run, repository)
+            let now = HostFacts.capture(host).value
+            let drift = HostComparison.compare(
+                then: then, now: request.environmentMounts == nil ? now : DriftCheck.adopting(then, in: now))
+            let answer = RerunReport(
+                recorded.run.id, request, drift,
+                recorded.environment.differences(request.environment.variables))
+            try context.output.report(answer)
+            return answer.isSame ? .done : .differences
+        }
         let launched = try RunLauncher(context: context, repository: repository).launch(request)
         guard check, launched.code == .done else { return launched.code }
-        return launched.code
+        return try compare(recorded.run, launched.run, repository, context)
+    }
+
+    private func compare(
+        _ run: RunRecord, _ again: RunID, _ repository: Repository, _ context: CommandContext
+    ) throws(DFSError) -> ExitCode {
+        guard let record = try repository.state().run(again) else {
+            throw DFSError(.launcher, "run \(again) is not in the ledger", hint: "dfs doctor")
+        }
+        let comparison = try RunComparison.make(run, record, repository)
+        if comparison.isSameResult {
+            context.output.say("outputs and metrics are those of run \(run.id.short)")
+            return .done
+        }
+        var words = (comparison.outputs?.differing ?? []).prefix(3).map {
+            "output \(NameText.encode($0.path)) is \($0.state == .different ? "different" : $0.state == .onlyA ? "missing" : "new")"
+        }
+        words += comparison.metrics.filter { !$0.isSame }.prefix(3).map { "metric \($0.name) differs" }
+        let what = words.isEmpty ? "the results differ" : words.joined(separator: ", ")
+        context.output.warn("\(what); dfs compare \(run.id.short) \(again.short)")
+        return .outputsDiffer
     }
 }

@@ -117,6 +117,8 @@ package struct FrozenEnvironment: Sendable {
         /// A file or directory of the tree and where it goes; directories come before what may lie in them.
         package struct Mount: Sendable {
             package let entry: TreeEntry
+            /// Where it is in the tree.
+            package let place: [UInt8]
             package let target: String
         }
 
@@ -196,7 +198,7 @@ package struct FrozenEnvironment: Sendable {
             if Files.resolved(name) == nil { targets.append(name) }
         }
         for target in targets where !plan.mounts.contains(where: { $0.target == target }) {
-            plan.mounts.append(.init(entry: entry, target: target))
+            plan.mounts.append(.init(entry: entry, place: Array(part.at.utf8.dropFirst()), target: target))
         }
     }
 

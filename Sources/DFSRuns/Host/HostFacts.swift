@@ -100,7 +100,7 @@ package enum HostFacts {
 
 extension JSONValue {
     /// The object with one more member.
-    func setting(_ name: String, _ value: JSONValue) -> JSONValue {
+    package func setting(_ name: String, _ value: JSONValue) -> JSONValue {
         guard case .object(var members) = self else { return self }
         members[name] = value
         return .object(members)

@@ -98,6 +98,9 @@ package struct EnvironmentRecord: Sendable, Equatable {
 
     package var names: [String] { variables.keys.sorted() }
 
+    /// Those whose values stand in the text of the run.
+    package var namesInText: [String] { variables.filter(\.value.isInText).keys.sorted() }
+
     /// The value as recorded; `nil` where only its hash is.
     package func value(_ name: String) -> String? { variables[name]?.value }
 

@@ -1,0 +1,75 @@
+import DFSHistory
+import DFSLaunch
+import DFSLedger
+import DFSModel
+import DFSRuns
+import DFSSystem
+import Glibc
+
+/// Puts the environment of a run back where it was, as far as this machine has another one.
+struct FrozenMounts: Sendable {
+    private let environment: FrozenEnvironment
+    private let plan: FrozenEnvironment.Plan
+
+    /// How long an environment that is being frozen is waited for, seconds.
+    private static let patience = 600
+
+    /// `nil` where nothing has to be mounted. `say` is told why there is nothing to mount though the environment may differ.
+    init?(
+        of run: RunRecord, _ repository: Repository, threads: Int, say: (String) -> Void
+    ) throws(DFSError) {
+        switch try Self.find(run, repository, say) {
+        case .environment(let environment):
+            let plan = try environment.plan(threads: threads)
+            for it in plan.kept.prefix(3) { say("\(it.path) stays as it is here: \(it.reason)") }
+            guard !plan.mounts.isEmpty else { return nil }
+            self.environment = environment
+            self.plan = plan
+        case .absent(let absence):
+            let reason =
+                switch absence {
+                case .beingFrozen: "it is still being frozen"
+                case .notFrozen(let reason): reason ?? "it was not frozen"
+                }
+            say("the environment is this machine's, not that of run \(run.id.short): \(reason)")
+            return nil
+        }
+    }
+
+    private static func find(
+        _ run: RunRecord, _ repository: Repository, _ say: (String) -> Void
+    ) throws(DFSError) -> FrozenEnvironment.Found {
+        var found = try FrozenEnvironment.of(run, repository)
+        let limit = Clock.monotonic() + UInt64(patience) * 1_000_000_000
+        var isTold = false
+        while case .absent(.beingFrozen) = found, run.end != nil, Clock.monotonic() < limit {
+            if !isTold { say("waiting until the environment of run \(run.id.short) is frozen") }
+            isTold = true
+            usleep(200_000)
+            found = try FrozenEnvironment.of(try repository.state().run(run.id) ?? run, repository)
+        }
+        return found
+    }
+
+    /// For the plan of the run that uses it.
+    var json: JSONValue { plan.json.setting("run", .string(environment.run.description)) }
+
+    var words: String {
+        "\(Quantity.count(plan.mounts.count, "part")) of the environment as of run \(environment.run.short)"
+    }
+
+    /// `copy` gives a place outside a mount for what it is called with.
+    func steps(history: String?, threads: Int) throws(DFSError) -> [EnterPlan.Step] {
+        var steps = [EnterPlan.Step]()
+        for mount in plan.mounts {
+            let source: RawPath
+            if let history {
+                source = RawPath("\(history)/runs/\(environment.run)/env").appending(mount.place)
+            } else {
+                source = RawPath(try environment.copy(of: mount, threads: threads))
+            }
+            steps.append(.bind(source: source, at: RawPath(mount.target), .readOnly))
+        }
+        return steps
+    }
+}
