@@ -67,7 +67,7 @@ extension PlayWithMounts {
             #expect(other.code == 0 && other.outputText == "other\n", "\(other.errorText)")
             for (arguments, code) in [
                 (["latest", "--data", "y=x@v2"], 11), (["latest", "--data", "nonsense"], 64), (["nobody"], 11),
-                (["latest", "--code", "x@v1"], 64),
+                (["latest", "--code", "x@v1"], 11),
             ] as [([String], Int32)] {
                 let result = try stage.start("dfs", ["rerun"] + arguments).wait()
                 #expect(result.code == code, "\(arguments): \(result.errorText)")
@@ -79,6 +79,74 @@ extension PlayWithMounts {
         @Test func theJobsCodePasses() throws {
             #expect(try stage.launch("--", "sh", "-c", "exit 5").code == 5)
             #expect(try stage.dfs("rerun", "latest").code == 5)
+        }
+
+        @Test func variablesAreAsTheyWere() throws {
+            try stage.directory.write("project/dfs.toml", "[run]\nenv = [\"KNOWN\"]\n")
+            let first = try stage.start(
+                "dfs-run", ["--", "sh", "-c", "echo $LR $KNOWN"], variables: ["LR": "0.1", "KNOWN": "yes"]
+            ).wait()
+            #expect(first.outputText == "0.1 yes\n", "\(first.errorText)")
+            let id = try runID(back: 0)
+            func again(_ arguments: String..., variables: [String: String] = [:]) throws -> SpawnedProgram.Result {
+                try stage.start("dfs", ["rerun", id] + arguments, variables: variables).wait()
+            }
+            let refused = try again()
+            #expect(refused.code == 122 && refused.errorText.contains("KNOWN is not set, LR is not set"))
+            let lines = refused.errorText.split(separator: "\n")
+            #expect(lines.last == "hint: dfs rerun \(id.suffix(8)) --env KNOWN, or: --ignore-env KNOWN")
+            #expect(try again(variables: ["LR": "0.2", "KNOWN": "yes"]).errorText.contains("LR is different"))
+            #expect(try again("--env", "LR=0.1", "--env", "KNOWN").outputText == "0.1 yes\n")
+            #expect(try again("--env", "LR=0.3", "--ignore-env", "KNOWN").outputText == "0.3\n")
+            #expect(try again("--ignore-env", "all").code == 0)
+            #expect(try again("--env", "LR", "--ignore-env", "all").code == 64, "only its hash is recorded")
+            #expect(try again(variables: ["LR": "0.1", "KNOWN": "yes", "NEW": "1"]).code == 0)
+            #expect(try stage.done("runs", "-q").split(separator: "\n").count == 5)
+        }
+
+        @Test func aCheckComparesResults() throws {
+            try run()
+            let id = try runID(back: 0)
+            #expect(try stage.dfs("rerun", id, "--check").code == 0)
+            let other = try stage.dfs("rerun", id, "--check", "--data", "x=x@v2")
+            #expect(other.code == 118 && other.errorText.contains("output sum is different"), "\(other.errorText)")
+            #expect(other.errorText.contains("metric sum differs"))
+            let before = try stage.done("runs", "-q")
+            let report = try stage.dfs("rerun", id, "--report")
+            #expect(report.code == 0 && report.outputText.contains("data/x") || report.outputText.contains("x=x@v1"))
+            let changed = try stage.start("dfs", ["rerun", id, "--report"], variables: ["OMP_NUM_THREADS": "1"]).wait()
+            #expect(changed.code == 1 && changed.outputText.contains("OMP_NUM_THREADS"), "\(changed.outputText)")
+            #expect(try stage.done("runs", "-q") == before)
+        }
+
+        /// The interpreter's own environment is gone, and comes back from the store.
+        @Test func theEnvironmentComesBack() throws {
+            try stage.shell("/usr/bin/python3 -m venv --without-pip project/.venv && echo .venv > project/.gitignore")
+            try stage.shell(
+                "for d in project/.venv/lib/python3*/site-packages; do echo 'value = 41 + 1' > $d/answer.py; done")
+            try stage.directory.write(
+                "project/ask.py",
+                "import answer, os\nopen(os.environ['DFS_OUTPUTS'] + '/it', 'w').write(str(answer.value))\n")
+            let first = try stage.start(
+                "dfs-run", ["--", ".venv/bin/python", "ask.py"], variables: ["DFS_FREEZE_LIMIT": "2G"]
+            ).wait()
+            try #require(first.code == 0, "\(first.errorText)")
+            let id = try runID(back: 0)
+            Stage.eventually("the environment") { try stage.dfs("ls", "run:\(id)/env").code == 0 }
+            try stage.shell("mv project/.venv away")
+            let again = try stage.dfs("rerun", id, "--check")
+            #expect(again.code == 0, "\(again.errorText)")
+            // The rerun has the environment too, and so have reruns of it.
+            #expect(try stage.done("ls", "-q", "run:latest/env") == stage.done("ls", "-q", "run:\(id)/env"))
+            #expect(try stage.dfs("rerun", "latest", "--check").code == 0)
+            #expect(!Files.exists(stage.project + "/.venv"))
+            // A package that was changed is as it was.
+            try stage.shell(
+                "mv away project/.venv; for d in project/.venv/lib/python3*/site-packages; do echo 'value = 0' > $d/answer.py; done"
+            )
+            #expect(try stage.dfs("rerun", id, "--check").code == 0)
+            #expect(try stage.dfs("verify").code == 0)
+            try stage.expectNothingLeft()
         }
 
         private func verdict(_ arguments: String...) throws -> (code: Int32, causes: [String], json: JSONValue) {
@@ -99,6 +167,16 @@ extension PlayWithMounts {
             let plan = try #require(entries.firstIndex { $0.contains("run.annotated") })
             let cell = try #require(entries.indices.filter { entries[$0].contains("run.started") }.dropFirst().first)
             #expect(plan < cell)
+        }
+
+        /// A directory is captured as it is.
+        @Test func aDirectoryIsNewCode() throws {
+            try run()
+            let id = try runID(back: 0)
+            try stage.shell(
+                "cp -r project project2; echo 'echo from the other; echo 6 > $DFS_OUTPUTS/sum' > project2/sum.sh")
+            let other = try stage.dfs("rerun", id, "--code", stage.directory.sub("project2"))
+            #expect(other.code == 0 && other.outputText == "from the other\n", "\(other.errorText)")
         }
 
         @Test func codeIsNamedAsTheCause() throws {

@@ -51,6 +51,17 @@ struct FrozenMounts: Sendable {
         return found
     }
 
+    /// Records the environment as that of `run`, which gets it, too: it need not be frozen again.
+    func adopt(by run: RunID, _ repository: Repository, _ signer: any Signer) throws(DFSError) {
+        let origin = try repository.state().run(environment.run)
+        guard let note = origin?.annotations.first(where: { $0.name == RunAnnotation.environment && $0.tree != nil })
+        else { return }
+        var record = environment.record.object ?? [:]
+        record["adopted"] = .string(environment.run.description)
+        try Annotation(repository: repository, run: run, name: RunAnnotation.environment).append(
+            record, adopting: note, by: signer)
+    }
+
     /// For the plan of the run that uses it.
     var json: JSONValue { plan.json.setting("run", .string(environment.run.description)) }
 

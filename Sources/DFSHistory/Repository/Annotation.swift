@@ -15,16 +15,20 @@ package struct Annotation {
         self.name = name
     }
 
-    /// Appends the annotation. `format` and `run` are added to `record`; `text` becomes a salted text. For one with a tree
-    /// see `event`.
+    /// Appends the annotation. `format` and `run` are added to `record`; `text` becomes a salted text. `adopted` is
+    /// another run's annotation, whose tree this one gets too. For one with a tree of its own see `event`.
     package func append(
-        _ record: [String: JSONValue], text: [String: JSONValue]? = nil, by signer: any Signer
+        _ record: [String: JSONValue], text: [String: JSONValue]? = nil, adopting adopted: RunAnnotation? = nil,
+        by signer: any Signer
     ) throws(DFSError) {
         try repository.storingAgain("the \(name) of run \(run)") { state throws(DFSError) -> Void? in
             let writer = StoreWriter(store: repository.objects)
             do throws(DFSError) {
-                let event = try self.event(record, text: text, tree: nil, base: nil, writer)
-                let reliance = Reliance(event.finished, began: state)
+                let event = try self.event(
+                    record, text: text, tree: adopted?.tree, base: adopted.map { ($0.record.packs, $0.record.pack) },
+                    writer)
+                let reliance = Reliance(
+                    event.finished, events: adopted.map { [EventPacks($0.record)] } ?? [], began: state)
                 let recording = try repository.record(by: signer, relyingOn: reliance) { _ in
                     [.runAnnotated(event.event)]
                 }

@@ -27,6 +27,8 @@ final class FreezeWitness: RunWitness, @unchecked Sendable {
     /// or run for a while.
     func prepare(_ enter: inout EnterPlan) {
         guard plan.request.freezesEnvironment else { return failure = "--no-freeze-env" }
+        // The run has the environment of the one that it repeats, and its record names that.
+        guard plan.request.environmentMounts == nil else { return failure = "that of the run that is repeated" }
         do throws(DFSError) {
             let request = try request()
             guard request.limit > 0 else { return failure = "the limit is 0" }
