@@ -112,6 +112,18 @@ import Testing
         try sandbox.expect(0, "audit", "verify")
     }
 
+    @Test func hoursOfGPUsWhereTheyAreRecorded() {
+        #expect(
+            GPUHours.of(["usage": ["gpu-time": ["reserved_milliseconds": 7_200_000, "busy_milliseconds": 1_800_000]]])
+                == "0.5 busy of 2 reserved")
+        #expect(
+            GPUHours.of([
+                "usage": ["gpu-time": ["reserved_milliseconds": 3_600_000, "busy_milliseconds": ["unknown": "x"]]]
+            ])
+                == "1 reserved")
+        #expect(GPUHours.of(["usage": ["gpu-time": ["none": "no GPU"]]]) == nil && GPUHours.of([:]) == nil)
+    }
+
     @Test func valuesAreShort() {
         for (value, text) in [
             (0.123456789, "0.123457"), (1.5, "1.5"), (-0.15, "-0.15"), (12345.678, "12345.7"), (3, "3"),

@@ -186,6 +186,23 @@ import Testing
                 == Set((host["job"]?["switches"]?.object ?? [:]).keys.map { "job.switches." + $0 }))
     }
 
+    /// Cards that have no MIG, ECC or NVLink say so in NVML's words; two of them differ in nothing by that.
+    @Test func whatACardDoesNotHaveIsKnown() throws {
+        var host = try HostFixture.complete()
+        for name in ["mig", "ecc", "nvlink", "serial"] {
+            host = host.replacing(["stable", "gpu", "devices", "0", name], with: ["unknown": "Not Supported"])
+        }
+        let other = host.replacing(["stable", "machine"], with: "sha256:99")
+        #expect(compare(host, other).driftClass == .sameNumerics)
+        #expect(compare(host, other).facts.map(\.name) == ["stable.machine"])
+        let linked = host.replacing(["stable", "gpu", "devices", "0", "nvlink"], with: ["active": [true]])
+        #expect(compare(host, linked).driftClass == .sameNumerics)
+        let divided = host.replacing(
+            ["stable", "gpu", "devices", "0", "mig"],
+            with: ["current": true, "pending": true, "instances": ["none": "x"]])
+        #expect(compare(host, divided).driftClass == .crossNumerics)
+    }
+
     @Test func listsTellWhatOnlyOneSideHas() throws {
         let host = try HostFixture.complete()
         let path = ["stable", "hardware", "cpu", "flags"]

@@ -11,11 +11,11 @@ import Testing
     @Test func namesAndWhatIsKnownOfValues() {
         let a = plan([
             "LR": ["hmac": "aa", "text": true], "MODE": ["value": "x"], "TOKEN": ["hmac": "11"], "SAME": ["hmac": "22"],
-            "MIXED": ["value": "v"], "OLD": ["value": "1"], "NONE": ["unknown": "no key"], "TERM": ["value": "xterm"],
+            "MIXED": ["value": "v"], "OLD": ["value": "1"], "NONE": ["unknown": "no key"], "DISPLAY": ["value": ":0"],
         ])
         let b = plan([
             "LR": ["hmac": "bb", "text": true], "MODE": ["value": "y"], "TOKEN": ["hmac": "12"], "SAME": ["hmac": "22"],
-            "MIXED": ["hmac": "33"], "NEW": ["value": "1"], "NONE": ["unknown": "no key"], "TERM": ["value": "dumb"],
+            "MIXED": ["hmac": "33"], "NEW": ["value": "1"], "NONE": ["unknown": "no key"], "DISPLAY": ["value": ":1"],
         ])
         let found = EnvironmentComparison(
             a, b, texts: (["environment": ["LR": "0.1"]], ["environment": ["LR": "0.2"]]))
@@ -25,7 +25,7 @@ import Testing
                 .init(name: "LR", a: "0.1", b: "0.2"), .init(name: "MODE", a: "x", b: "y"),
                 .init(name: "TOKEN", a: nil, b: nil),
             ])
-        // Of these nothing can be said; a terminal is nobody's difference.
+        // Of these nothing can be said; a display is nobody's difference.
         #expect(found.unknown == 2 && !found.isSame)
         let itself = EnvironmentComparison(a, a, texts: ([:], [:]))
         #expect(itself.isSame && itself.unknown == 1)

@@ -4,7 +4,7 @@ import DFSModel
 enum GPUHours {
     /// `0.41 busy of 1.00 reserved`; `nil` where none were recorded.
     static func of(_ result: JSONValue) -> String? {
-        let gpu = result["usage"]?["gpu"]
+        let gpu = result["usage"]?["gpu-time"]
         guard let reserved = gpu?["reserved_milliseconds"]?.integer else { return nil }
         let busy = gpu?["busy_milliseconds"]?.integer.map { hours($0) + " busy of " } ?? ""
         return busy + hours(reserved) + " reserved"

@@ -50,20 +50,8 @@ package struct EnvironmentComparison: Sendable, Equatable {
 
     private static func names(_ plan: JSONValue) -> Set<String> {
         let listed = (plan["environment-names"]?.array ?? []).compactMap(\.string)
-        return Set(listed).union((plan["environment"]?.object ?? [:]).keys).filter { !isPassing($0) }
+        return Set(listed).union((plan["environment"]?.object ?? [:]).keys).filter { !EnvironmentPolicy.isVolatile($0) }
     }
-
-    /// Variables that differ from one terminal or moment to the next and that no job computes with.
-    private static func isPassing(_ name: String) -> Bool {
-        passing.contains(name) || name.hasPrefix("DFS_RUN") || name.hasPrefix("SSH_") || name.hasPrefix("XDG_")
-    }
-
-    private static let passing: Set<String> = [
-        "_", "COLUMNS", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "INVOCATION_ID", "JOURNAL_STREAM", "LINES", "OLDPWD",
-        "PWD",
-        "SHLVL", "STY", "TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TERM_SESSION_ID", "TMUX", "TMUX_PANE",
-        "WAYLAND_DISPLAY", "WINDOWID",
-    ]
 
     package var json: JSONValue {
         func list(_ names: [String]) -> JSONValue { .array(names.map { .string($0) }) }

@@ -54,6 +54,16 @@ package struct DriftRule: Sendable {
         self.sources = sources
     }
 
+    package func difference(severalGPUs: Bool) -> DriftClass { severalGPUs ? difference : withOneGPU }
+
+    /// Of what only one side has: the run's, or this machine's.
+    func oneSided(isMissing: Bool, severalGPUs: Bool) -> DriftClass {
+        let own = isMissing ? missing : added
+        return own == difference ? difference(severalGPUs: severalGPUs) : own
+    }
+
     /// What is not known cannot be said to be incompatible.
-    package var whenUnknown: DriftClass { measure == .ignored ? .identical : min(difference, .crossNumerics) }
+    func whenUnknown(severalGPUs: Bool) -> DriftClass {
+        measure == .ignored ? .identical : min(difference(severalGPUs: severalGPUs), .crossNumerics)
+    }
 }

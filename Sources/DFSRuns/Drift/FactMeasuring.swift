@@ -12,9 +12,11 @@ enum FactMeasuring {
         _ then: JSONValue, _ now: JSONValue, _ rule: DriftRule, severalGPUs: Bool
     ) -> Difference? {
         guard then != now else { return nil }
-        let driftClass = severalGPUs ? rule.difference : rule.withOneGPU
+        let driftClass = rule.difference(severalGPUs: severalGPUs)
         let plain = Difference(driftClass: driftClass, then: then, now: now)
-        func as_(_ driftClass: DriftClass) -> Difference { Difference(driftClass: driftClass, then: then, now: now) }
+        func inClass(_ driftClass: DriftClass) -> Difference {
+            Difference(driftClass: driftClass, then: then, now: now)
+        }
         switch rule.measure {
         case .ignored: return nil
         case .equal, .members: return plain
@@ -26,16 +28,16 @@ enum FactMeasuring {
             }
         case .version(let parts, let beyond):
             guard let a = numbers(then), let b = numbers(now) else { return plain }
-            return a.prefix(parts) == b.prefix(parts) && a.count >= parts ? as_(beyond) : plain
+            return a.prefix(parts) == b.prefix(parts) && a.count >= parts ? inClass(beyond) : plain
         case .versionAtLeast(let below):
             guard let a = numbers(then)?.first, let b = numbers(now)?.first else { return plain }
-            return b < a ? as_(below) : plain
+            return b < a ? inClass(below) : plain
         case .atLeast(let percent, let otherwise):
             guard let a = then.double, let b = now.double else { return plain }
-            return b * 100 < a * Double(percent) ? plain : as_(otherwise)
+            return b * 100 < a * Double(percent) ? plain : inClass(otherwise)
         case .processors(let otherwise):
             guard let a = processors(then), let b = processors(now) else { return plain }
-            return a == b ? as_(otherwise) : plain
+            return a == b ? inClass(otherwise) : plain
         }
     }
 

@@ -36,8 +36,9 @@ package struct HostComparison {
             case nil, .null: self = .unknown(Fact.unknown("not recorded"))
             case let value?:
                 guard let members = value.object, members.count == 1 else { self = .value(value); return }
-                if members["unknown"]?.string != nil {
-                    self = .unknown(value)
+                if let reason = members["unknown"]?.string {
+                    // NVML's words for what a device does not have: MIG, ECC, NVLink.
+                    self = reason == "Not Supported" ? .nothing(value) : .unknown(value)
                 } else if members["none"]?.string != nil {
                     self = .nothing(value)
                 } else {
@@ -104,14 +105,18 @@ package struct HostComparison {
             return
         }
         compared += 1
-        add(path, .differs, then == nil ? rule.added : rule.missing, then ?? nothing, now ?? nothing, rule)
+        add(
+            path, .differs, rule.oneSided(isMissing: now == nil, severalGPUs: severalGPUs), then ?? nothing,
+            now ?? nothing, rule)
     }
 
     /// The same ignorance on one machine says nothing of a difference, but is listed.
     private mutating func unknown(_ path: [String], _ a: Side, _ b: Side, _ rule: DriftRule) {
         compared += 1
         let isSame = oneMachine && a.json == b.json && !rule.mustBeKnown
-        add(path, .notComparable, isSame ? .identical : rule.whenUnknown, a.json, b.json, rule)
+        add(
+            path, .notComparable, isSame ? .identical : rule.whenUnknown(severalGPUs: severalGPUs), a.json, b.json, rule
+        )
     }
 
     private mutating func add(
