@@ -277,7 +277,7 @@ extension PlayWithMounts {
             let result = try stage.launch("--", "sh", "-c", "echo kept > $DFS_OUTPUTS/o; echo said; " + script)
             #expect(result.code == code, "\(result.errorText)")
             #expect(result.outputText == "said\n")
-            #expect(result.errorText.contains("(exit \(code))"))
+            #expect(result.errorText.contains("(exit \(code)"))
             #expect(try stage.done("cat", "run:latest/outputs/o") == "kept\n")
             #expect(try stage.json("show", "latest")["status"]?.string == status)
             try stage.expectNothingLeft()

@@ -336,7 +336,8 @@ final class RunSession {
         func part(_ name: String, _ tree: TreeReference) -> String {
             "\(name) \(Quantity.count(Int(tree.files), "file")), \(ByteCount(tree.bytes))"
         }
-        let end = ending.outcome == .succeeded ? "" : " \(ending.outcome.rawValue) (\(ending.reason))"
+        let reason = ending.reason == "exit \(code)" ? "" : ": \(ending.reason)"
+        let end = ending.outcome == .succeeded ? "" : " \(ending.outcome.rawValue) (exit \(code)\(reason))"
         let parts =
             [part("outputs", sealed.outputs), part("work", sealed.work)] + leftOut
             + witnesses.compactMap(\.words)
