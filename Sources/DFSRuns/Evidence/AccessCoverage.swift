@@ -51,7 +51,31 @@ package struct AccessCoverage: Sendable {
         }
     }
 
+    /// Who sees what is read of the run's code.
+    package struct Code: Sendable, Equatable {
+        /// `fuse` or `none`.
+        package var monitor: String
+        package var reason: String?
+
+        package init(monitor: String, reason: String? = nil) {
+            self.monitor = monitor
+            self.reason = reason
+        }
+
+        package var json: JSONValue {
+            var members: [String: JSONValue] = ["monitor": .string(monitor)]
+            if let reason { members["reason"] = .string(reason) }
+            return .object(members)
+        }
+
+        init?(json: JSONValue) {
+            guard let monitor = json["monitor"]?.string else { return nil }
+            self.init(monitor: monitor, reason: json["reason"]?.string)
+        }
+    }
+
     package let served: [Served]
+    package let code: Code
     /// What happened that the record does not hold; empty: nothing that is known.
     package private(set) var gaps: [String] = []
     /// Opened files of each key's version.
@@ -61,6 +85,7 @@ package struct AccessCoverage: Sendable {
     package init(_ trace: AccessTrace, interrupted: String? = nil) {
         let launcher = trace.sessions.last { $0.monitor == "launcher" }
         served = (launcher?.header["data"]?.array ?? []).compactMap { Served(json: $0) }
+        code = trace.code ?? Code(monitor: "none", reason: "the launcher wrote no log")
         var counts = [AccessSource: Int]()
         for file in trace.files { counts[file.source, default: 0] += 1 }
         opened = Dictionary(
@@ -125,7 +150,7 @@ package struct AccessCoverage: Sendable {
 
     package var json: JSONValue {
         [
-            "complete": .bool(isComplete), "gaps": .array(gaps.map { .string($0) }),
+            "complete": .bool(isComplete), "gaps": .array(gaps.map { .string($0) }), "code": code.json,
             "data": .array(
                 served.map { one in
                     let (seen, unseen) = Self.sees(one.monitor)

@@ -68,6 +68,8 @@ package final class OpenRecorder: Sendable {
         path.count > base.count + 1 && path[base.count] == 0x2f && path.starts(with: base)
     }
 
+    package func append(_ line: JSONValue) { state.withLock { $0.log.append(line) } }
+
     package func write() { state.withLock { _ = $0.log.flush() } }
 
     /// Writes how often files were seen in all, and that this is the end. `lost`: what could not be noted, and why.

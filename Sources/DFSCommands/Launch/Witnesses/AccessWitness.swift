@@ -18,6 +18,7 @@ final class AccessWitness: RunWitness {
     private var served: [AccessCoverage.Served] = []
     /// Where sealed data is in the view.
     private var sealed: [(path: String, source: AccessSource)] = []
+    private var code = AccessCoverage.Code(monitor: "none")
     private var recorder: OpenRecorder?
     private var watch: OpenWatch?
     /// What was seen could not be told from what was not.
@@ -39,6 +40,7 @@ final class AccessWitness: RunWitness {
     /// How the data of the view is served.
     func serves(_ view: RunView) {
         if isOff { return }
+        servesCode(view)
         for input in plan.inputs {
             let source = AccessSource.dataset(input.dataset, version: input.version.number)
             let places = [view.dataDirectory + "/" + input.key] + [input.path].compactMap { $0 }
@@ -60,8 +62,27 @@ final class AccessWitness: RunWitness {
         }
     }
 
+    /// Where the code comes from: at first, and when a writable layer was refused.
+    func servesCode(_ view: RunView) {
+        let isAsked = plan.request.recordsAccess
+        let reason: String? =
+            if !isAsked {
+                "--no-access"
+            } else if view.copiedCode != nil || !view.isNamespaced || view.history == nil {
+                "it is a copy"
+            } else {
+                plan.request.inPlace ? "the job runs in the real directory" : nil
+            }
+        code = AccessCoverage.Code(monitor: reason == nil ? "fuse" : "none", reason: reason)
+    }
+
     func prepare(_ plan: inout EnterPlan) {
-        guard !isOff, recorder == nil else { return plan.waits = plan.waits || watch != nil }
+        guard !isOff else { return }
+        defer {
+            recorder?.append(["code": code.json])
+            recorder?.write()
+        }
+        guard recorder == nil else { return plan.waits = plan.waits || watch != nil }
         if !sealed.isEmpty, self.plan.request.recordsAccess {
             do throws(DFSError) {
                 watch = try OpenWatch()
@@ -77,7 +98,6 @@ final class AccessWitness: RunWitness {
                 "started": .integer(Clock.now().nanosecondsSince1970),
             ])
         recorder = OpenRecorder(log: log)
-        recorder?.write()
     }
 
     /// Sealed data is served, and nobody tells of its opens.
