@@ -93,26 +93,29 @@ package struct AccessCoverage: Sendable {
             uniquingKeysWith: { first, _ in first })
         if launcher == nil { gaps.append("the launcher wrote no log: how data was served is not known") }
         if let interrupted { gaps.append(interrupted) }
-        for (i, session) in trace.sessions.enumerated() { note(session, after: trace.sessions[..<i], interrupted) }
+        for i in trace.sessions.indices { note(i, of: trace.sessions, interrupted) }
         if trace.torn > 0 { gaps.append("\(trace.torn) lines of the logs are torn") }
         for one in served where one.monitor == "none" {
             gaps.append("\(one.key) was not watched: \(one.reason ?? "unknown")")
         }
     }
 
-    private mutating func note(
-        _ session: AccessTrace.Session, after earlier: ArraySlice<AccessTrace.Session>, _ interrupted: String?
-    ) {
+    private mutating func note(_ i: Int, of sessions: [AccessTrace.Session], _ interrupted: String?) {
+        let session = sessions[i]
+        func isReplaced() -> Bool {
+            sessions[(i + 1)...].contains { $0.monitor == session.monitor && $0.header["successor"]?.bool == true }
+        }
         if session.lost > 0 {
             gaps.append("\(session.monitor) lost \(session.lost) events: \(session.reason ?? "unknown")")
         }
         if session.header["successor"]?.bool == true {
-            let before = earlier.last { $0.monitor == session.monitor }
+            let before = sessions[..<i].last { $0.monitor == session.monitor }
             let since = before?.last ?? before?.started
             gaps.append(
                 "the server was replaced: what was read first between \(since?.description ?? "the start") and "
                     + "\(session.started?.description ?? "then") may be missing")
-        } else if !session.hasEnded, interrupted == nil {
+        }
+        if !session.hasEnded, interrupted == nil, !isReplaced() {
             gaps.append("\(session.monitor) did not end in order: up to 250 ms before its end may be missing")
         }
     }
