@@ -24,6 +24,11 @@ int clinux_fanotify_ignore(int group, int fd) {
     return fanotify_mark(group, FAN_MARK_ADD | ignore | survives_writes | evictable, FAN_OPEN, fd, NULL);
 }
 
+void clinux_fanotify_forget(int group) {
+    fanotify_mark(group, FAN_MARK_FLUSH | FAN_MARK_MOUNT, 0, AT_FDCWD, NULL);
+    fanotify_mark(group, FAN_MARK_FLUSH, 0, AT_FDCWD, NULL);
+}
+
 int clinux_open_in_root(int root, const char *path) {
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
     return (int)syscall(SYS_openat2, root, path, &how, sizeof how);

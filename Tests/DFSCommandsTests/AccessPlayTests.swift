@@ -161,6 +161,27 @@ extension PlayWithMounts {
             #expect(try stage.done("ls", "run:latest/evidence").contains("access-kernel.jsonl"))
         }
 
+        /// A server that dies takes a moment with it, and the record says so.
+        @Test func aReplacedServerIsNamed() throws {
+            try prepare()
+            let script = """
+                cat $DFS_DATA_FACES/train/1.txt; sleep 1; echo > ../killable
+                while [ ! -e ../killed ]; do sleep 0.02; done
+                cat $DFS_DATA_FACES/train/2.txt
+                """
+            let run = try stage.start("dfs-run", ["--serve", "fuse", "--data", "faces", "--", "sh", "-ec", script])
+            Stage.eventually("the job") { Files.exists(stage.directory.sub("killable")) }
+            kill(try stage.process("__serve"), SIGKILL)
+            try stage.directory.write("killed", "")
+            let result = try run.wait()
+            #expect(result.code == 0 && result.outputText == "train 1\ntrain 2\n", "\(result.errorText)")
+            let names = try opened().keys.filter { $0.hasPrefix("faces@") }
+            #expect(Set(names) == ["faces@v1/train/1.txt", "faces@v1/train/2.txt"])
+            let gaps = try statement()["predicate"]?["dfsCoverage"]?["gaps"]?.array ?? []
+            #expect(gaps.count == 1 && gaps.first?.string?.contains("server was replaced") == true, "\(gaps)")
+            #expect(try summary()["complete"] == false)
+        }
+
         @Test func itCanBeTurnedOff() throws {
             try prepare()
             #expect(

@@ -168,6 +168,21 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        /// Nobody tells an ordinary user of opens but the run's own server.
+        @Test func accessesAndDenials() throws {
+            let script = """
+                cd $DFS_DATA_X; cat x; ls closed; cat closed/y; cat /deepops/datasets/x/v2/closed/y; cat ~-/train.sh > /dev/null
+                """
+            try stage.shell("mkdir -p data/closed; echo secret > data/closed/y")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            let result = try stage.launch("--data", "x", "--deny", "x/closed", "--", "bash", "-c", script)
+            #expect(result.outputText == "frozen\n", "\(result.outputText)\(result.errorText)")
+            #expect(result.errorText.contains("denied: 3 attempts"), "\(result.errorText)")
+            let names = try stage.start("dfs", ["access", "latest", "--quiet"]).wait().outputText.split(separator: "\n")
+            #expect(names.count == 2 && names[1] == "x@v2/x" && names[0].hasSuffix("/train.sh"), "\(names)")
+            #expect(try stage.json("show", "run:latest")["record"]?["result"]?["access"]?["complete"] == true)
+        }
+
         /// Outside the namespace the device is root's: data is copied, and all else holds.
         @Test(.enabled(if: !OrdinaryUser.mayOpenDevice)) func withoutFuseTheDataIsACopy() throws {
             let stage = try Self.prepared(Stage(programs: user.programs, prefix: user.lowering, owner: OrdinaryUser.id))
@@ -175,6 +190,13 @@ extension PlayWithMounts {
             let result = try stage.launch("--data", "./data/x=x", "--", "sh", "train.sh")
             #expect(result.code == 0 && result.outputText == "frozen\n", "\(result.errorText)")
             #expect(result.errorText.contains("data is copied for this run"), "\(result.errorText)")
+            let access = try stage.json("show", "run:latest")["record"]?["result"]?["access"]
+            #expect(access?["complete"] == false, "\(access?.canonicalText ?? "")")
+            #expect(access?["data"]?["x"]?["unknown"]?.string?.contains("copy") == true)
+            #expect(access?["code"]?["unknown"] != nil)
+            // What cannot be kept from a job is refused before there is a run.
+            let denied = try stage.launch("--data", "x", "--deny", "x", "--", "true")
+            #expect(denied.code == 123 && denied.errorText.contains("/dev/fuse"), "\(denied.errorText)")
             #expect(try stage.fingerprint(stage.project) == before)
             #expect(try stage.done("cat", "run:latest/work/model.txt") == "trained on frozen\n")
             #expect(try stage.json("show", "latest")["record"]?["result"]?["served"] == "copy")

@@ -139,8 +139,8 @@ struct AccessLogTests {
         log.flush()
         let recorder = OpenRecorder(log: log)
         recorder.watch([
-            .init(path: Array("/view/data/faces".utf8), source: faces),
-            .init(path: Array("/view/data/faces/inner".utf8), source: .dataset("inner", version: 1)),
+            .init(path: Array("/view/data/faces".utf8), source: faces, files: 5000),
+            .init(path: Array("/view/data/faces/inner".utf8), source: .dataset("inner", version: 1), files: 1),
         ])
         func note(_ path: String, _ time: Int64) {
             Array(path.utf8).withUnsafeBytes { recorder.note($0, at: Timestamp(nanosecondsSince1970: time)) }
@@ -149,7 +149,9 @@ struct AccessLogTests {
         for round in 0..<3 {
             for i in 0..<count { note("/view/data/faces/f\(i)", Int64(round * count + i)) }
         }
+        #expect(!recorder.isComplete)
         note("/view/data/faces/inner/x", 1)
+        #expect(recorder.isComplete)
         note("/view/data/facesish/x", 1)
         recorder.end(lost: 0, reason: nil)
         let trace = try AccessTrace.read(folder: folder.path)

@@ -11,6 +11,9 @@ int clinux_fanotify_watch_mount(int group, const char *path);
 // Asks for no more opens of the file `fd`. The mark goes when the kernel drops the inode (Linux 6.0).
 int clinux_fanotify_ignore(int group, int fd);
 
+// Asks for nothing any more.
+void clinux_fanotify_forget(int group);
+
 // Opens `path` (O_PATH) with `root` for the root directory, also for links in it. openat2(2) with RESOLVE_IN_ROOT.
 int clinux_open_in_root(int root, const char *path);
 #endif

@@ -249,6 +249,7 @@ final class RunSession {
         try Files.removeTree(live.layer)
         try Files.makeDirectories(live.work)
         try copyCode(&view)
+        access.servesCode(view)
         return (try supervise(view.enterPlan(otherRuns: others)), view.workKind)
     }
 

@@ -31,6 +31,8 @@ package final class OpenWatch: Sendable {
     private let stopped: OwnedDescriptor
     private let ended: OwnedDescriptor
     private let running: Mutex<OwnedDescriptor?>
+    /// Where open files have names. Through `/proc/self` each look-up would cost half as much again.
+    private let descriptors: OwnedDescriptor
 
     /// Errors: `.cannotServe` with the reason why this process may not.
     package init() throws(DFSError) {
@@ -46,6 +48,7 @@ package final class OpenWatch: Sendable {
                 }
             throw DFSError(.cannotServe, "opens cannot be watched", cause: cause, errno: error.errno)
         }
+        descriptors = try OwnedDescriptor.open("/proc/self/fd", clinux_O_PATH | O_DIRECTORY)
         let (reading, writing) = try Pipe.make()
         stopped = reading
         stopping = Mutex(writing)
@@ -64,6 +67,11 @@ package final class OpenWatch: Sendable {
         let name = Mounts.path(of: place)
         try System.call(what, fault: "fanotify") { clinux_fanotify_watch_mount(group.raw, name) }
         return try ViewBuilder.linkTarget(Array(name.utf8), at: AT_FDCWD)
+    }
+
+    /// Wants to know no more: opens cost nothing from now on. What waits is still taken.
+    package func askNoMore() {
+        clinux_fanotify_forget(group.raw)
     }
 
     /// Begins to take what the kernel has to tell.
@@ -145,12 +153,13 @@ package final class OpenWatch: Sendable {
     ) {
         // Where it fails the file is told of again.
         _ = clinux_fanotify_ignore(group.raw, file)
-        var link: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        let length = withUnsafeMutableBytes(of: &link) { link -> Int in
-            Self.name(file, in: link)
+        var name: UInt64 = 0
+        let length = withUnsafeMutableBytes(of: &name) { name -> Int in
+            Self.write(file, into: name)
             return Int(
                 clinux_readlinkat(
-                    AT_FDCWD, link.baseAddress?.assumingMemoryBound(to: CChar.self), path.baseAddress, path.count))
+                    descriptors.raw, name.baseAddress?.assumingMemoryBound(to: CChar.self), path.baseAddress,
+                    path.count))
         }
         guard length > 0 else {
             _ = lose("an opened file has no path: \(String(cString: strerror(errno)))")
@@ -159,21 +168,16 @@ package final class OpenWatch: Sendable {
         receiver.opened(UnsafeRawBufferPointer(rebasing: path[..<length]), at: now)
     }
 
-    /// Writes `/proc/self/fd/N` and a NUL.
-    private static func name(_ file: Int32, in link: UnsafeMutableRawBufferPointer) {
-        var at = 0
-        for byte in "/proc/self/fd/".utf8 {
-            link[at] = byte
-            at += 1
-        }
-        var digits = 1, rest = file
+    /// Decimal digits and a NUL; descriptors have seven at most.
+    private static func write(_ number: Int32, into name: UnsafeMutableRawBufferPointer) {
+        var digits = 1, rest = number
         while rest >= 10 {
             rest /= 10
             digits += 1
         }
-        rest = file
+        rest = number
         for i in (0..<digits).reversed() {
-            link[at + i] = UInt8(ascii: "0") + UInt8(rest % 10)
+            name[i] = UInt8(ascii: "0") + UInt8(rest % 10)
             rest /= 10
         }
     }

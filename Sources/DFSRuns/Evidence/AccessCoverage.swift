@@ -51,7 +51,31 @@ package struct AccessCoverage: Sendable {
         }
     }
 
+    /// Who sees what is read of the run's code.
+    package struct Code: Sendable, Equatable {
+        /// `fuse` or `none`.
+        package var monitor: String
+        package var reason: String?
+
+        package init(monitor: String, reason: String? = nil) {
+            self.monitor = monitor
+            self.reason = reason
+        }
+
+        package var json: JSONValue {
+            var members: [String: JSONValue] = ["monitor": .string(monitor)]
+            if let reason { members["reason"] = .string(reason) }
+            return .object(members)
+        }
+
+        init?(json: JSONValue) {
+            guard let monitor = json["monitor"]?.string else { return nil }
+            self.init(monitor: monitor, reason: json["reason"]?.string)
+        }
+    }
+
     package let served: [Served]
+    package let code: Code
     /// What happened that the record does not hold; empty: nothing that is known.
     package private(set) var gaps: [String] = []
     /// Opened files of each key's version.
@@ -61,6 +85,7 @@ package struct AccessCoverage: Sendable {
     package init(_ trace: AccessTrace, interrupted: String? = nil) {
         let launcher = trace.sessions.last { $0.monitor == "launcher" }
         served = (launcher?.header["data"]?.array ?? []).compactMap { Served(json: $0) }
+        code = trace.code ?? Code(monitor: "none", reason: "the launcher wrote no log")
         var counts = [AccessSource: Int]()
         for file in trace.files { counts[file.source, default: 0] += 1 }
         opened = Dictionary(
@@ -68,26 +93,29 @@ package struct AccessCoverage: Sendable {
             uniquingKeysWith: { first, _ in first })
         if launcher == nil { gaps.append("the launcher wrote no log: how data was served is not known") }
         if let interrupted { gaps.append(interrupted) }
-        for (i, session) in trace.sessions.enumerated() { note(session, after: trace.sessions[..<i], interrupted) }
+        for i in trace.sessions.indices { note(i, of: trace.sessions, interrupted) }
         if trace.torn > 0 { gaps.append("\(trace.torn) lines of the logs are torn") }
         for one in served where one.monitor == "none" {
             gaps.append("\(one.key) was not watched: \(one.reason ?? "unknown")")
         }
     }
 
-    private mutating func note(
-        _ session: AccessTrace.Session, after earlier: ArraySlice<AccessTrace.Session>, _ interrupted: String?
-    ) {
+    private mutating func note(_ i: Int, of sessions: [AccessTrace.Session], _ interrupted: String?) {
+        let session = sessions[i]
+        func isReplaced() -> Bool {
+            sessions[(i + 1)...].contains { $0.monitor == session.monitor && $0.header["successor"]?.bool == true }
+        }
         if session.lost > 0 {
             gaps.append("\(session.monitor) lost \(session.lost) events: \(session.reason ?? "unknown")")
         }
         if session.header["successor"]?.bool == true {
-            let before = earlier.last { $0.monitor == session.monitor }
+            let before = sessions[..<i].last { $0.monitor == session.monitor }
             let since = before?.last ?? before?.started
             gaps.append(
                 "the server was replaced: what was read first between \(since?.description ?? "the start") and "
                     + "\(session.started?.description ?? "then") may be missing")
-        } else if !session.hasEnded, interrupted == nil {
+        }
+        if !session.hasEnded, interrupted == nil, !isReplaced() {
             gaps.append("\(session.monitor) did not end in order: up to 250 ms before its end may be missing")
         }
     }
@@ -125,7 +153,7 @@ package struct AccessCoverage: Sendable {
 
     package var json: JSONValue {
         [
-            "complete": .bool(isComplete), "gaps": .array(gaps.map { .string($0) }),
+            "complete": .bool(isComplete), "gaps": .array(gaps.map { .string($0) }), "code": code.json,
             "data": .array(
                 served.map { one in
                     let (seen, unseen) = Self.sees(one.monitor)

@@ -5,6 +5,8 @@ enum AccessLine {
     /// The first line of a watcher.
     case header(JSONValue)
     case source(Int, AccessSource)
+    /// Who sees what is read of the code; the last such line holds.
+    case code(AccessCoverage.Code)
     case opened(n: Int, source: Int, path: [UInt8], at: Int64, digest: Digest?, size: UInt64?)
     case again(n: Int, count: Int, last: Int64)
     case denied(n: Int, source: Int, path: [UInt8], at: Int64, operation: String, pid: Int32, command: String?)
@@ -31,6 +33,7 @@ enum AccessLine {
         if let s = number("s"), let source = json["source"].flatMap({ AccessSource(json: $0) }) {
             return .source(s, source)
         }
+        if let code = json["code"].flatMap({ AccessCoverage.Code(json: $0) }) { return .code(code) }
         if let count = number("count"), let last = json["last"]?.integer {
             if let n = number("n") { return .again(n: n, count: count, last: last) }
             return number("d").map { .deniedAgain(n: $0, count: count, last: last) }

@@ -88,7 +88,19 @@ package struct AccessLog: Sendable {
 
     private mutating func put(_ text: StaticString, _ value: Int64) {
         pending += UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
-        pending += String(value).utf8
+        put(value)
+    }
+
+    /// Not through `String`, which takes longer than all the rest of a line.
+    private mutating func put(_ value: Int64) {
+        if value < 0 { pending.append(UInt8(ascii: "-")) }
+        var rest = value.magnitude
+        let start = pending.count
+        repeat {
+            pending.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        pending[start...].reverse()
     }
 
     private mutating func appendName(_ name: some Collection<UInt8>) {

@@ -84,7 +84,9 @@ package struct AccessStatement {
         let code = trace.files.count { if case .code = $0.source { true } else { false } }
         return [
             "complete": .bool(coverage.isComplete), "files": .integer(Int64(trace.files.count)), "data": .object(data),
-            "code": .integer(Int64(code)), "denied": .integer(Int64(trace.attempts)),
+            "code": coverage.code.monitor == "none"
+                ? ["unknown": .string(coverage.code.reason ?? "nobody watched")] : .integer(Int64(code)),
+            "denied": .integer(Int64(trace.attempts)),
         ]
     }
 

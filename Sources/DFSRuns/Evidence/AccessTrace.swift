@@ -44,6 +44,8 @@ package struct AccessTrace: Sendable {
     package private(set) var files: [File] = []
     package private(set) var denials: [Denial] = []
     package private(set) var sessions: [Session] = []
+    /// `nil`: nobody said.
+    package private(set) var code: AccessCoverage.Code?
     /// Denied attempts that were counted only.
     package private(set) var unlisted = 0
     /// Lines that cannot be read: the last one of a watcher that was killed.
@@ -99,6 +101,7 @@ package struct AccessTrace: Sendable {
         switch line {
         case .header: break
         case .source(let number, let source): reading.sources[number] = source
+        case .code(let code): self.code = code
         case .opened(let n, let source, let path, let at, let digest, let size):
             guard let source = reading.sources[source] else { return torn += 1 }
             reading.files[n] = files.count

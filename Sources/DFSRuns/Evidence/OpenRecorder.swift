@@ -10,11 +10,14 @@ package final class OpenRecorder: Sendable {
     package struct Place: Sendable {
         let path: [UInt8]
         let source: AccessSource
+        /// In the tree; links count too, and are never opened.
+        let files: UInt64
 
         /// `path` without links, as the kernel has it.
-        package init(path: [UInt8], source: AccessSource) {
+        package init(path: [UInt8], source: AccessSource, files: UInt64) {
             self.path = path
             self.source = source
+            self.files = files
         }
     }
 
@@ -67,6 +70,18 @@ package final class OpenRecorder: Sendable {
     private static func isBelow(_ path: UnsafeRawBufferPointer, _ base: [UInt8]) -> Bool {
         path.count > base.count + 1 && path[base.count] == 0x2f && path.starts(with: base)
     }
+
+    /// Whether every file of every place was seen: there is nothing left to learn.
+    package var isComplete: Bool {
+        state.withLock { state in
+            !state.places.isEmpty
+                && state.places.allSatisfy { place in
+                    state.tables[place.source].map { UInt64(state.known[$0].count) >= place.files } ?? false
+                }
+        }
+    }
+
+    package func append(_ line: JSONValue) { state.withLock { $0.log.append(line) } }
 
     package func write() { state.withLock { _ = $0.log.flush() } }
 

@@ -17,7 +17,8 @@ final class AccessWitness: RunWitness {
 
     private var served: [AccessCoverage.Served] = []
     /// Where sealed data is in the view.
-    private var sealed: [(path: String, source: AccessSource)] = []
+    private var sealed: [(path: String, source: AccessSource, files: UInt64)] = []
+    private var code = AccessCoverage.Code(monitor: "none")
     private var recorder: OpenRecorder?
     private var watch: OpenWatch?
     /// What was seen could not be told from what was not.
@@ -39,6 +40,7 @@ final class AccessWitness: RunWitness {
     /// How the data of the view is served.
     func serves(_ view: RunView) {
         if isOff { return }
+        servesCode(view)
         for input in plan.inputs {
             let source = AccessSource.dataset(input.dataset, version: input.version.number)
             let places = [view.dataDirectory + "/" + input.key] + [input.path].compactMap { $0 }
@@ -50,7 +52,7 @@ final class AccessWitness: RunWitness {
                 } else {
                     ("fuse", "fuse", nil)
                 }
-            if way == "sealed" { sealed += places.map { ($0, source) } }
+            if way == "sealed" { sealed += places.map { ($0, source, input.version.tree.files) } }
             let isAsked = plan.request.recordsAccess
             served.append(
                 AccessCoverage.Served(
@@ -60,8 +62,27 @@ final class AccessWitness: RunWitness {
         }
     }
 
+    /// Where the code comes from: at first, and when a writable layer was refused.
+    func servesCode(_ view: RunView) {
+        let isAsked = plan.request.recordsAccess
+        let reason: String? =
+            if !isAsked {
+                "--no-access"
+            } else if view.copiedCode != nil || !view.isNamespaced || view.history == nil {
+                "it is a copy"
+            } else {
+                plan.request.inPlace ? "the job runs in the real directory" : nil
+            }
+        code = AccessCoverage.Code(monitor: reason == nil ? "fuse" : "none", reason: reason)
+    }
+
     func prepare(_ plan: inout EnterPlan) {
-        guard !isOff, recorder == nil else { return plan.waits = plan.waits || watch != nil }
+        guard !isOff else { return }
+        defer {
+            recorder?.append(["code": code.json])
+            recorder?.write()
+        }
+        guard recorder == nil else { return plan.waits = plan.waits || watch != nil }
         if !sealed.isEmpty, self.plan.request.recordsAccess {
             do throws(DFSError) {
                 watch = try OpenWatch()
@@ -77,7 +98,6 @@ final class AccessWitness: RunWitness {
                 "started": .integer(Clock.now().nanosecondsSince1970),
             ])
         recorder = OpenRecorder(log: log)
-        recorder?.write()
     }
 
     /// Sealed data is served, and nobody tells of its opens.
@@ -96,23 +116,34 @@ final class AccessWitness: RunWitness {
         guard let watch, let recorder else { return }
         do throws(DFSError) {
             var places = [OpenRecorder.Place]()
-            for (path, source) in sealed {
-                places.append(
-                    OpenRecorder.Place(path: try watch.add(mountAt: RawPath(path), of: pid), source: source))
+            for (path, source, files) in sealed {
+                let real = try watch.add(mountAt: RawPath(path), of: pid)
+                places.append(OpenRecorder.Place(path: real, source: source, files: files))
             }
             recorder.watch(places)
             // Files have paths as long as their mounts hang in a namespace.
             namespace = try OwnedDescriptor.open("/proc/\(pid)/ns/mnt", O_RDONLY)
-            if !isStarted { try watch.start(Receiver(recorder)) }
+            if !isStarted { try watch.start(Receiver(recorder, watch)) }
             isStarted = true
         } catch { failure = error }
     }
 
     private final class Receiver: OpenWatch.Receiver {
         private let recorder: OpenRecorder
-        init(_ recorder: OpenRecorder) { self.recorder = recorder }
+        private weak let watch: OpenWatch?
+
+        init(_ recorder: OpenRecorder, _ watch: OpenWatch) {
+            self.recorder = recorder
+            self.watch = watch
+        }
+
         func opened(_ path: UnsafeRawBufferPointer, at time: Timestamp) { recorder.note(path, at: time) }
-        func paused() { recorder.write() }
+
+        func paused() {
+            recorder.write()
+            // Even a mark that says "not this one" costs an open something.
+            if recorder.isComplete { watch?.askNoMore() }
+        }
     }
 
     func ended() {
