@@ -32,7 +32,7 @@ extension PlayWithMounts {
             #expect(try stage.done("code", "log", "-n", "1").split(separator: "\n").count == 2)
             let old = try #require(first["reference"]?.string), new = try #require(second["reference"]?.string)
             let diff = try stage.dfs("diff", old, new, "--name-only")
-            #expect(diff.code == 1 && Set(diff.outputText.split(separator: "\n")) == ["a.py", "sub/", "sub/b.py"])
+            #expect(diff.code == 1 && Set(diff.outputText.split(separator: "\n")) == ["a.py", "sub", "sub/b.py"])
             #expect(try stage.dfs("code", "log", "nothing").code == 11)
             #expect(try stage.dfs("code", "snapshot", "nowhere").code == 11)
         }
