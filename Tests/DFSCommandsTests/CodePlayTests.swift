@@ -119,6 +119,8 @@ extension PlayWithMounts {
             // The library as it was, whatever becomes of it.
             try stage.directory.write("library/mine/mod.sh", "echo later\n")
             #expect(try stage.done("cat", "code:library/mine/mod.sh") == "echo frozen\n")
+            let again = try stage.dfs("rerun", "run:latest")
+            #expect(again.code == 0 && again.outputText.hasPrefix("frozen\n"), "\(again.outputText)\(again.errorText)")
             for path in [".", "sub", "../nowhere"] {
                 if path == "sub" { try stage.directory.write("project/sub/x", "x\n") }
                 let refused = try stage.launch("--code", path, "--", "true")
