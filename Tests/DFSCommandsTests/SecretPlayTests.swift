@@ -118,6 +118,9 @@ extension PlayWithMounts {
             #expect(record["text"]?["environment"] == ["LR": "0.1"])
             #expect(record["plan"]?["environment"]?["OTHER"]?["hmac"] != nil)
             #expect(record["plan"]?["environment"]?["LR"]?["value"] == nil)
+            // What is not recorded cannot be given again.
+            let again = try stage.dfs("rerun", "run:latest")
+            #expect(again.code == 122 && again.errorText.contains("held secrets"), "\(again.errorText)")
             let all = try everything()
             #expect(holders(of: "hidden-value", in: all) == 0)
         }

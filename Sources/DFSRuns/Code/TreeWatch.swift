@@ -13,6 +13,7 @@ package final class TreeWatch {
     private let root: OwnedDescriptor
     private let events: OwnedDescriptor
     private var exclusions: ExclusionTree
+    private let maximum: Int
     /// By watch descriptor: the directory's path from the root, in components.
     private var directories: [Int32: [[UInt8]]] = [:]
     /// Why not everything is watched.
@@ -22,7 +23,9 @@ package final class TreeWatch {
         IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_MOVE_SELF
             | IN_DELETE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
 
-    package init(root: String, exclusions: ExclusionTree) throws(DFSError) {
+    /// `maximum`: watch no more directories than that.
+    package init(root: String, exclusions: ExclusionTree, maximum: Int = .max) throws(DFSError) {
+        self.maximum = maximum
         self.root = try OwnedDescriptor.open(root, O_RDONLY | O_DIRECTORY)
         events = OwnedDescriptor(
             adopting: try System.call("cannot watch \(root)", fault: "inotify") {
@@ -123,15 +126,22 @@ package final class TreeWatch {
             }
             let watch = inotify_add_watch(events.raw, "/proc/self/fd/\(directory.raw)", Self.mask)
             guard watch >= 0 else {
-                if errno == ENOSPC || errno == ENOMEM {
-                    limit = "the kernel allows no more than \(directories.count) watches (fs.inotify.max_user_watches)"
-                }
+                if errno == ENOSPC || errno == ENOMEM { limit = Self.sentence(directories.count) }
+                continue
+            }
+            guard directories[watch] != nil || directories.count < maximum else {
+                inotify_rm_watch(events.raw, watch)
+                limit = Self.sentence(directories.count)
                 continue
             }
             directories[watch] = next
             guard let listing = try? DirectoryEntries(directory) else { continue }
             for entry in listing.entries where entry.isDirectory && !entry.isGit { pending.append(next + [entry.name]) }
         }
+    }
+
+    private static func sentence(_ count: Int) -> String {
+        "no more than \(count) directories can be watched (fs.inotify.max_user_watches)"
     }
 
     private func open(_ path: [[UInt8]]) -> OwnedDescriptor? {
