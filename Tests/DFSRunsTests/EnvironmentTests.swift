@@ -91,7 +91,9 @@ import Testing
     }
 
     @Test func theCLibraryIsOneFamily() {
-        for name in ["libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "libm-2.31.so", "libnss_files.so.2", "libpthread.so.0"] {
+        for name in [
+            "libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "libm-2.31.so", "libnss_files.so.2", "libpthread.so.0",
+        ] {
             #expect(SystemLibraries.isOfLibc(name), "\(name)")
         }
         for name in ["libcrypto.so.3", "libmpi.so", "libcap.so.2", "libnsync.so", "libstdc++.so.6"] {

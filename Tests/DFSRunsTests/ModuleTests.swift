@@ -14,8 +14,12 @@ import Testing
 
     @Test func pathsTellWhatAModuleIs() {
         #expect(origin("/opt/py/lib/python3.11/os.py")?.origin == .standardLibrary)
-        #expect(origin("/opt/py/lib/python3.11/__pycache__/os.cpython-311.opt-1.pyc")?.path == "/opt/py/lib/python3.11/os.py")
-        #expect(origin("/opt/py/lib/python3.11/lib-dynload/_ssl.cpython-311-x86_64-linux-gnu.so")?.origin == .standardLibrary)
+        #expect(
+            origin("/opt/py/lib/python3.11/__pycache__/os.cpython-311.opt-1.pyc")?.path
+                == "/opt/py/lib/python3.11/os.py")
+        #expect(
+            origin("/opt/py/lib/python3.11/lib-dynload/_ssl.cpython-311-x86_64-linux-gnu.so")?.origin
+                == .standardLibrary)
         #expect(
             origin("/home/u/v/lib/python3.11/site-packages/a/b.py")?.origin
                 == .installed(site: "/home/u/v/lib/python3.11/site-packages", relative: "a/b.py"))
@@ -32,7 +36,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a.py", true), ("/x/a.pyc", true), ("/x/a.so", true), ("/x/liba.so.1.2", true), ("/x/a.sop", false), ("/x/py", false),
+        ("a.py", true), ("/x/a.pyc", true), ("/x/a.so", true), ("/x/liba.so.1.2", true), ("/x/a.sop", false),
+        ("/x/py", false),
         ("/x/a.py.1", false), ("/x/1.2", false), (".so", false), ("", false), ("/x/a.txt", false),
     ])
     func namesOfCodeAreTold(_ name: String, _ isCode: Bool) {
@@ -44,7 +49,8 @@ import Testing
         let site = scratch.path + "/site-packages"
         func info(_ name: String, _ version: String, _ record: [String], tops: String? = nil) throws {
             let folder = "site-packages/\(name)-\(version).\(tops == nil ? "dist-info" : "egg-info")"
-            try scratch.write(folder + (tops == nil ? "/METADATA" : "/PKG-INFO"), "Name: \(name)\nVersion: \(version)\n\nText\n")
+            try scratch.write(
+                folder + (tops == nil ? "/METADATA" : "/PKG-INFO"), "Name: \(name)\nVersion: \(version)\n\nText\n")
             if let tops {
                 try scratch.write(folder + "/top_level.txt", tops)
             } else {
@@ -57,7 +63,8 @@ import Testing
         try info("old", "0.1", [], tops: "old\nsix\n")
         for _ in 0..<2 {
             // The second time the cache answers.
-            var owners = DistributionOwners(site: site, cache: HostCache(directory: scratch.path + "/cache", hash: { Digest.of($0) }))
+            var owners = DistributionOwners(
+                site: site, cache: HostCache(directory: scratch.path + "/cache", hash: { Digest.of($0) }))
             func owner(_ path: String) -> String? { owners.owner(of: path).map { "\($0.name) \($0.version ?? "?")" } }
             #expect(owner("alpha/sub/deep.py") == "Alpha 1.0")
             #expect(owner("cloud/one.py") == "cloud-one 2.0")
@@ -78,7 +85,8 @@ import Testing
         let watch = ModuleWatch(
             python: nil, home: nil, project: [scratch.path + "/project"], folder: scratch.path + "/imported",
             cacheDirectory: nil, catalogue: FileCatalogue(directory: nil), coverage: .opens)
-        for name in ["site-packages/alpha/__init__.py", "site-packages/alpha/__init__.py", "elsewhere/b.py", "gone.py"] {
+        for name in ["site-packages/alpha/__init__.py", "site-packages/alpha/__init__.py", "elsewhere/b.py", "gone.py"]
+        {
             watch.opened(scratch.path + "/" + name)
         }
         watch.end(milliseconds: 60_000)

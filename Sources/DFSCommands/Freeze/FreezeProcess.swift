@@ -32,6 +32,9 @@ enum FreezeProcess {
         let directories = Directories(ProcessEnvironment.current())
         let signer = try KeyFile.load(
             orCreateAt: try directories.keyFile(), agentSocket: ProcessEnvironment.current()["SSH_AUTH_SOCK"])
+        if let source = request.source {
+            return try Freeze(repository: repository, run: request.run, limit: request.limit).adopt(source, by: signer)
+        }
         let parts = EnvironmentParts.find(python: request.python, home: request.home, mapped: mapped)
         let libraries = EnvironmentParts.libraries(mapped, besides: parts)
         guard !parts.isEmpty || !libraries.isEmpty else { return }

@@ -13,12 +13,15 @@ struct FreezeRequest {
     let home: String?
     /// What no environment holds.
     let withheld: [String]
+    /// The run whose environment this one was given: it is that one's then, whatever this machine has.
+    var source: RunID?
 
     var json: JSONValue {
         [
             "run": .string(run.description), "store": .string(store), "cacheRoot": .string(cacheRoot),
             "limit": .integer(Int64(clamping: limit)), "python": python, "home": home.map { .string($0) } ?? .null,
             "withheld": .array(withheld.map { .string($0) }),
+            "source": source.map { .string($0.description) } ?? .null,
         ]
     }
 
@@ -43,5 +46,6 @@ struct FreezeRequest {
         self.init(
             run: run, store: store, cacheRoot: cacheRoot, limit: UInt64(limit), python: json["python"] ?? .null,
             home: json["home"]?.string, withheld: (json["withheld"]?.array ?? []).compactMap(\.string))
+        source = json["source"]?.string.flatMap { RunID($0) }
     }
 }

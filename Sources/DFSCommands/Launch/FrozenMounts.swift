@@ -51,6 +51,9 @@ struct FrozenMounts: Sendable {
         return found
     }
 
+    /// Whose environment it is.
+    var run: RunID { environment.run }
+
     /// For the plan of the run that uses it.
     var json: JSONValue { plan.json.setting("run", .string(environment.run.description)) }
 

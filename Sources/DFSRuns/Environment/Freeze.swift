@@ -53,6 +53,42 @@ package struct Freeze {
         }
     }
 
+    /// Says that the run had the environment of `source`, which was put in place for it.
+    package func adopt(_ source: RunID, by signer: any Signer) throws(DFSError) {
+        try repository.storingAgain("the environment of run \(run)") { state throws(DFSError) -> Void? in
+            let notes = state.run(source)?.annotations ?? []
+            guard let note = notes.first(where: { $0.name == RunAnnotation.environment && $0.tree != nil }) else {
+                throw DFSError(.noReference, "run \(source) has no environment", hint: "dfs show run:\(source)")
+            }
+            guard
+                case .object(var record) = try repository.objects.json(
+                    note.record.record, what: "the environment of run \(source)")
+            else { return () }
+            record["source"] = .string(source.description)
+            let writer = StoreWriter(store: repository.objects)
+            let annotation = Annotation(repository: repository, run: run, name: RunAnnotation.environment)
+            let made: (event: LedgerEvent.RunAnnotated, finished: StoreWriter.Finished)
+            do throws(DFSError) {
+                made = try annotation.event(
+                    record, text: nil, tree: note.tree, base: (note.record.packs, note.record.pack), writer)
+            } catch {
+                writer.abandon()
+                throw error
+            }
+            let reliance = Reliance(made.finished, events: [EventPacks(note.record)], began: state)
+            let recording = try repository.record(by: signer, relyingOn: reliance) { state throws(DFSError) in
+                state.run(run)?.environment == nil ? [.runAnnotated(made.event)] : nil
+            }
+            guard case .entry = recording else {
+                writer.abandon()
+                if case .condemned = recording { return nil }
+                return ()
+            }
+            repository.remember(made.finished)
+            return ()
+        }
+    }
+
     /// Keeps what is known of the files of some parts apart from what is known of others'.
     static func scope(_ parts: [EnvironmentPart]) -> String {
         "environment/" + parts.map(\.path).sorted().joined(separator: "\n")

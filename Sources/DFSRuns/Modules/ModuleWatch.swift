@@ -87,7 +87,8 @@ package final class ModuleWatch: Sendable {
     private func read(_ module: ModuleFile) {
         let (root, isStopped) = state.withLock { ($0.root, $0.isStopped) }
         guard !isStopped else { return }
-        let opened = root.map { InView.open(module.path, $0) } ?? (try? OwnedDescriptor.open(module.path, O_RDONLY | O_NOCTTY))
+        let opened =
+            root.map { InView.open(module.path, $0) } ?? (try? OwnedDescriptor.open(module.path, O_RDONLY | O_NOCTTY))
         guard let file = opened, let status = try? FileStatus.of(file), status.kind == .file
         else { return set(module, Fact.unknown("it could not be opened")) }
         guard let facts = catalogue.read(file, module.path, stop: { self.state.withLock { $0.isStopped } }) else {

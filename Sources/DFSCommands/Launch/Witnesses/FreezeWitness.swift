@@ -28,7 +28,9 @@ final class FreezeWitness: RunWitness, @unchecked Sendable {
     func prepare(_ enter: inout EnterPlan) {
         guard plan.request.freezesEnvironment else { return failure = "--no-freeze-env" }
         do throws(DFSError) {
-            let request = try request()
+            var request = try request()
+            // Without a namespace of its own the job finds what this machine has.
+            if enter.namespace != .none { request.source = plan.request.environmentMounts?.run }
             guard request.limit > 0 else { return failure = "the limit is 0" }
             var ends: [Int32] = [-1, -1]
             try System.call("cannot make a pipe") { clinux_pipe(&ends) }

@@ -29,7 +29,7 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
         self.live = live
         self.home = home
         modules = ModuleWatch(
-            python: plan.host.stable["python"], home: home, project: [plan.survey.root],
+            python: plan.host.stable["python"], home: home, project: [plan.survey.root] + plan.roots.map(\.survey.root),
             folder: live.evidence + "/imported", cacheDirectory: cache, catalogue: catalogue, coverage: .opens)
     }
 
