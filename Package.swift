@@ -101,7 +101,10 @@ let package = Package(
             ]),
         tests(
             "DFSRunsTests",
-            ["DFSModel", "DFSSystem", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns", "DFSTestSupport"],
+            [
+                "DFSModel", "DFSSystem", "DFSChunking", "DFSRemote", "DFSStore", "DFSLedger", "DFSHistory", "DFSRuns",
+                "DFSTestSupport",
+            ],
             exclude: ["Fixtures"]),
         tests(
             "DFSVirtualTests",

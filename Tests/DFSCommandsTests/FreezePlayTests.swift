@@ -105,6 +105,22 @@ extension PlayWithMounts {
             #expect(!Files.exists(stage.directory.sub("venv")))
         }
 
+        @Test(.enabled(if: hasPython)) func aRerunFindsWhatWasDeleted() throws {
+            try prepare()
+            let output = try run([interpreter, "t.py"]).outputText
+            let first = try environment()
+            try stage.shell("rm -r venv")
+            let again = try stage.start("dfs", ["rerun", "latest"], variables: ["DFS_FREEZE_LIMIT": "2G"]).wait()
+            #expect(again.code == 0 && again.outputText == output, "\(again.errorText)")
+            #expect(!Files.exists(stage.directory.sub("venv")))
+            let second = try environment()
+            #expect(second["tree"]?["content"] == first["tree"]?["content"] && second["source"] != nil)
+            let plan = try stage.json("show", "run:latest")["record"]?["plan"]
+            let mounted = plan?["environment-mounts"]?["mounted"]?.array
+            #expect(mounted?.compactMap { $0["path"] } == [.string(stage.directory.sub("venv"))])
+            #expect(try stage.dfs("verify").code == 0)
+        }
+
         @Test(.enabled(if: hasPython)) func whatHasChangedIsPutBackToo() throws {
             try prepare()
             let output = try run([interpreter, "t.py"]).outputText

@@ -5,7 +5,7 @@ import Glibc
 import Testing
 
 /// A mount namespace in which anybody may open /dev/fuse, and the user `nobody` in it.
-private final class OrdinaryUser {
+final class OrdinaryUser {
     static let id: uid_t = 65534
     private let keeper: SpawnedProgram
     private let folder: TemporaryDirectory

@@ -57,7 +57,7 @@ struct FrozenMounts: Sendable {
         guard let note = origin?.annotations.first(where: { $0.name == RunAnnotation.environment && $0.tree != nil })
         else { return }
         var record = environment.record.object ?? [:]
-        record["adopted"] = .string(environment.run.description)
+        record["source"] = .string(environment.run.description)
         try Annotation(repository: repository, run: run, name: RunAnnotation.environment).append(
             record, adopting: note, by: signer)
     }

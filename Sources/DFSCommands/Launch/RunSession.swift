@@ -57,7 +57,9 @@ final class RunSession {
         let state = try repository.state()
         context.output.say(plan.summary)
         for warning in plan.captured.warnings { context.output.warn(warning) }
-        try plan.request.environmentMounts?.adopt(by: plan.run, repository, signer)
+        if plan.capabilities.namespace != .none {
+            try plan.request.environmentMounts?.adopt(by: plan.run, repository, signer)
+        }
         defer { serving.end(linger: (try? context.viewLinger()) ?? 0) }
         let view = try prepareView(state)
         let (ending, result) = try start(view, state)

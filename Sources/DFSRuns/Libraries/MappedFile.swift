@@ -9,6 +9,11 @@ struct MappedFile: Hashable {
     /// It was removed or replaced while it was mapped.
     let isDeleted: Bool
 
+    init(path: [UInt8], isDeleted: Bool) {
+        self.path = path
+        self.isDeleted = isDeleted
+    }
+
     /// Of one process, each once; empty when it is gone or another user's.
     static func all(of pid: Int32, proc: String = "/proc") -> Set<MappedFile> {
         guard let maps = try? Files.read("\(proc)/\(pid)/maps", limit: 1 << 28) else { return [] }

@@ -1,4 +1,3 @@
-import CLinux
 import DFSChunking
 import DFSHistory
 import DFSModel
@@ -73,16 +72,6 @@ package final class ModuleWatch: Sendable {
     /// Some opens were not seen.
     package func lose(_ reason: String) { state.withLock { $0.lost = reason } }
 
-    /// Whether a name could be a module's: asked for each file that is opened.
-    package static func isModule(_ path: UnsafeRawBufferPointer) -> Bool {
-        let count = path.count
-        guard count > 3 else { return false }
-        let last = (path[count - 3], path[count - 2], path[count - 1])
-        let dot = UInt8(ascii: ".")
-        if last.0 == dot { return last == (dot, 0x70, 0x79) || last == (dot, 0x73, 0x6f) }  // .py, .so
-        return last == (0x70, 0x79, 0x63) && path[count - 4] == dot  // .pyc
-    }
-
     /// A file was opened, at a path of the job's view.
     package func opened(_ path: String) {
         guard let module = ModuleFile(opened: path, library: library, project: project) else { return }
@@ -98,7 +87,9 @@ package final class ModuleWatch: Sendable {
     private func read(_ module: ModuleFile) {
         let (root, isStopped) = state.withLock { ($0.root, $0.isStopped) }
         guard !isStopped else { return }
-        guard let file = Self.open(module.path, in: root), let status = try? FileStatus.of(file), status.kind == .file
+        let opened =
+            root.map { InView.open(module.path, $0) } ?? (try? OwnedDescriptor.open(module.path, O_RDONLY | O_NOCTTY))
+        guard let file = opened, let status = try? FileStatus.of(file), status.kind == .file
         else { return set(module, Fact.unknown("it could not be opened")) }
         guard let facts = catalogue.read(file, module.path, stop: { self.state.withLock { $0.isStopped } }) else {
             return set(module, Fact.unknown("it changed while it was read"))
@@ -108,14 +99,6 @@ package final class ModuleWatch: Sendable {
         if module.origin == .outside, !frozen.contains(where: { module.path.hasPrefix($0 + "/") }) {
             copy(module.path, file, facts.size)
         }
-    }
-
-    private static func open(_ path: String, in root: OwnedDescriptor?) -> OwnedDescriptor? {
-        guard let root else { return try? OwnedDescriptor.open(path, O_RDONLY | O_NOCTTY) }
-        let place = clinux_open_in_root(root.raw, path)
-        guard place >= 0 else { return nil }
-        let held = OwnedDescriptor(adopting: place)
-        return try? OwnedDescriptor.open("/proc/self/fd/\(held.raw)", O_RDONLY | O_NOCTTY)
     }
 
     private func set(_ module: ModuleFile, _ facts: JSONValue) { state.withLock { $0.facts[module] = .some(facts) } }

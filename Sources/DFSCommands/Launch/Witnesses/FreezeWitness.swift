@@ -27,8 +27,11 @@ final class FreezeWitness: RunWitness, @unchecked Sendable {
     /// or run for a while.
     func prepare(_ enter: inout EnterPlan) {
         guard plan.request.freezesEnvironment else { return failure = "--no-freeze-env" }
-        // The run has the environment of the one that it repeats, and its record names that.
-        guard plan.request.environmentMounts == nil else { return failure = "that of the run that is repeated" }
+        // The run has the environment of the one that it repeats, and its record names that. Without a namespace of its own the
+        // job finds what this machine has.
+        guard plan.request.environmentMounts == nil || enter.namespace == .none else {
+            return failure = "that of the run that is repeated"
+        }
         do throws(DFSError) {
             let request = try request()
             guard request.limit > 0 else { return failure = "the limit is 0" }

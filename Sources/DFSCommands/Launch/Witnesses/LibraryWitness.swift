@@ -7,7 +7,7 @@ import Glibc
 /// What a job has mapped: `evidence/libraries.json` (`dfs.libraries/1`).
 final class LibraryWitness: RunWitness {
     let name = "libraries"
-    private let watch: LibraryWatch
+    let watch: LibraryWatch
     private let observer: JobObserver
     private let live: LiveRun
     private var written = 0

@@ -13,18 +13,23 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
     private let live: LiveRun
     private let home: String?
     private let modules: ModuleWatch
+    private let libraries: LibraryWatch
     private var watch: OpenWatch?
     private var isStarted = false
     private var namespace: OwnedDescriptor?
     private var hasBegun = false
     private var failure: String?
 
-    init(_ plan: RunPlan, _ live: LiveRun, catalogue: FileCatalogue, cache: String?, home: String?) {
+    init(
+        _ plan: RunPlan, _ live: LiveRun, catalogue: FileCatalogue, cache: String?, home: String?,
+        libraries: LibraryWatch
+    ) {
+        self.libraries = libraries
         self.plan = plan
         self.live = live
         self.home = home
         modules = ModuleWatch(
-            python: plan.host.stable["python"], home: home, project: [plan.survey.root],
+            python: plan.host.stable["python"], home: home, project: [plan.survey.root] + plan.roots.map(\.survey.root),
             folder: live.evidence + "/imported", cacheDirectory: cache, catalogue: catalogue, coverage: .opens)
     }
 
@@ -43,7 +48,7 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
     func ready(pid: Int32) {
         guard let watch else { return }
         do throws(DFSError) {
-            modules.view(try OwnedDescriptor.open("/proc/\(pid)/root", clinux_O_PATH | O_DIRECTORY))
+            let root = try OwnedDescriptor.open("/proc/\(pid)/root", clinux_O_PATH | O_DIRECTORY)
             // Files have paths as long as their mounts hang in a namespace.
             namespace = try OwnedDescriptor.open("/proc/\(pid)/ns/mnt", O_RDONLY)
             let mounts = try CodeMounts.all(of: pid, besides: [RunView.deepops] + plan.inputs.compactMap(\.path))
@@ -53,18 +58,27 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
                 if (try? watch.add(mountAt: mount, of: pid)) != nil { isWatched = true }
             }
             guard isWatched else { return modules.fallBack("no mount of the view could be watched") }
-            try watch.start(Receiver(modules))
+            modules.view(root)
+            libraries.view(root)
+            try watch.start(Receiver(modules, libraries))
             isStarted = true
         } catch { modules.fallBack(error.cause ?? error.what) }
     }
 
     private final class Receiver: OpenWatch.Receiver {
         private let modules: ModuleWatch
-        init(_ modules: ModuleWatch) { self.modules = modules }
+        private let libraries: LibraryWatch
+
+        init(_ modules: ModuleWatch, _ libraries: LibraryWatch) {
+            self.modules = modules
+            self.libraries = libraries
+        }
 
         func opened(_ path: UnsafeRawBufferPointer, at time: Timestamp) {
-            guard ModuleWatch.isModule(path) else { return }
-            modules.opened(String(decoding: path, as: UTF8.self))
+            guard CodeName.isCode(path) else { return }
+            let path = String(decoding: path, as: UTF8.self)
+            modules.opened(path)
+            libraries.opened(path)
         }
 
         func paused() {}
@@ -88,11 +102,6 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
         return all.filter { $0.hasPrefix("/") && $0 != "/" && $0 != home && Files.isDirectory($0) }
     }
 
-    /// A mapped file, where nothing else is seen.
-    func found(_ path: [UInt8]) {
-        if path.suffix(3).elementsEqual(Array(".so".utf8)) { modules.opened(String(decoding: path, as: UTF8.self)) }
-    }
-
     /// What is being read when the job ends is waited for so long.
     private static let patience = 200
 
@@ -100,6 +109,8 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
         if isStarted, let ending = watch?.finish(), !ending.isComplete {
             modules.lose(ending.reason ?? "\(ending.lost) events")
         }
+        // Where opens are not seen, of modules only those are that are mapped.
+        if !isStarted { for path in libraries.mapped { modules.opened(path) } }
         modules.end(milliseconds: Self.patience)
         namespace = nil
         guard hasBegun else { return }

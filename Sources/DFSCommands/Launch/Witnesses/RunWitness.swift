@@ -41,15 +41,13 @@ enum RunWitnesses {
         let observer = JobObserver()
         let cache = (try? context.directories.cache()).map { $0 + "/host" }
         let catalogue = FileCatalogue(directory: cache)
-        let modules = ModuleWitness(plan, live, catalogue: catalogue, cache: cache, home: context.environment.home)
         let freeze = FreezeWitness(plan) { () throws(DFSError) in try freezeRequest(plan, live, context) }
+        let libraries = LibraryWitness(live, catalogue: catalogue, observer: observer) { freeze.found($0) }
+        let modules = ModuleWitness(
+            plan, live, catalogue: catalogue, cache: cache, home: context.environment.home, libraries: libraries.watch)
         return [
             LiveKeeper(live: live, repository: repository, signer: signer),
-            UsageWitness(plan, evidence: live.evidence, observer: observer),
-            LibraryWitness(live, catalogue: catalogue, observer: observer) { path in
-                freeze.found(path)
-                modules.found(path)
-            }, modules, freeze,
+            UsageWitness(plan, evidence: live.evidence, observer: observer), modules, libraries, freeze,
         ] + [plan.request.ranks].compactMap { $0 }
     }
 
