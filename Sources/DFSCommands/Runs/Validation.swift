@@ -68,9 +68,20 @@ struct Validation {
             "validation of run \(recorded.run.id.short): \(Quantity.count(runs, "run")), about "
                 + "\(Quantity.duration(milliseconds: each)) each, \(Quantity.duration(milliseconds: each * Int64(runs))) in all"
                 + " (\(Self.hours(each * Int64(runs))) h)")
+        if let gpu = gpuMilliseconds, gpu > 0 {
+            context.output.say("  about \(Self.hours(gpu * Int64(runs))) GPU-hours reserved")
+        }
         for cell in cells { context.output.say("  \(cell.description): \(repetitions) times") }
         let limits = tolerances.map { "\($0.measure) \($0.value == 0 ? "exactly" : "within \($0.value)")" }
         context.output.say("  compared: \(limits.joined(separator: ", "))")
+    }
+
+    /// Of the run that is validated.
+    private var gpuMilliseconds: Int64? {
+        guard let end = recorded.run.end,
+            let result = try? repository.objects.json(end.record.record, what: "the result of run \(recorded.run.id)")
+        else { return nil }
+        return result["usage"]?["gpu-time"]?["reserved_milliseconds"]?.integer
     }
 
     private static func hours(_ milliseconds: Int64) -> String {

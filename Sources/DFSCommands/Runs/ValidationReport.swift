@@ -47,11 +47,7 @@ struct ValidationReport: Report {
         try output.line(verdict.sentence)
     }
 
-    static func text(_ value: Double?) -> String {
-        guard let value else { return "none" }
-        if value.isNaN { return "nan" }
-        return Int64(exactly: value).map { String($0) } ?? String(value)
-    }
+    static func text(_ value: Double?) -> String { value.map { MetricText.of($0) } ?? "none" }
 }
 
 private struct CellRow: Row {
