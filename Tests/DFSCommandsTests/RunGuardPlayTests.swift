@@ -127,10 +127,6 @@ extension PlayWithMounts {
         @Test func optionsThatDoNotExist() throws {
             try refused(64, "there is no option --bogus", "--bogus", "true")
             try refused(64, "there is no option --dat", "--dat", "x", "--", "true")
-            for option in ["--code", "--like", "--require", "--no-freeze-env"] {
-                try refused(64, "\(option) is not built yet", option, "x", "--", "true")
-                try refused(64, "\(option) is not built yet", "--data", "x", option + "=x", "true")
-            }
             #expect(try stage.launch("--", "--odd").errorText.contains("command not found: --odd"))
         }
 

@@ -42,7 +42,9 @@ struct CaptureReport: Report {
     }
 
     func print(to output: Output) throws(DFSError) {
-        let state = code.isNew ? changes.sentence : "unchanged"
+        // A snapshot is known by its content: a project that is as it once was has no new one.
+        let known = code.previous?.id == code.snapshot ? "unchanged" : "as recorded before"
+        let state = code.isNew ? changes.sentence : known
         let git = code.gitWords.isEmpty ? "" : " (\(code.gitWords))"
         try output.line(
             "\(reference)\(git): \(Quantity.count(Int(clamping: code.tree.files), "file")), \(ByteCount(code.tree.bytes)); \(state)"

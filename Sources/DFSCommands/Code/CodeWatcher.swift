@@ -16,6 +16,8 @@ final class CodeWatcher {
     private var watch: TreeWatch?
     private var lastProblem: String?
     private var saidLimit = false
+    /// What was told of last.
+    private var lastSnapshot: String?
     /// Milliseconds between looks where that is all there is.
     private var pause = CodeWatcher.polling
 
@@ -80,7 +82,9 @@ final class CodeWatcher {
             let code = try capture.record(from: start, by: signer)
             watch.update(code.survey.exclusions)
             lastProblem = nil
-            if code.isNew {
+            let isOther = code.snapshot != lastSnapshot && lastSnapshot != nil
+            lastSnapshot = code.snapshot
+            if code.isNew || isOther {
                 try context.output.report(CaptureReport(code: code, changes: try SnapshotChanges(code, repository)))
                 try context.output.flush()
             }

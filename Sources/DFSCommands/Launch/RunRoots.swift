@@ -56,37 +56,46 @@ struct RunRoots {
 
     private static let listed = 1000
 
-    /// For the result: what the job wrote into a root, by number of the root. It is listed, not kept.
-    static func written(_ roots: [CapturedCode], in live: LiveRun) -> JSONValue {
+    /// For the result, in the order of the plan's roots: what the job wrote into each. It is listed, not kept.
+    static func written(_ plan: RunPlan, in live: LiveRun) -> JSONValue {
         .array(
-            roots.indices.map { number in
-                var files = [(path: [UInt8], size: UInt64)]()
-                var pending = [[UInt8]()]
-                let top = try? OwnedDescriptor.open(live.rootLayer(number) + "/upper", O_RDONLY | O_DIRECTORY)
-                while let top, let path = pending.popLast() {
-                    let place = path.isEmpty ? [UInt8(ascii: ".")] : path
-                    guard
-                        let folder = try? OwnedDescriptor.open(
-                            bytes: place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: top.raw),
-                        let names = try? DirectoryListing.names(of: folder)
-                    else { continue }
-                    for name in names {
-                        let full = path + (path.isEmpty ? [] : [UInt8(ascii: "/")]) + name
-                        guard !ExcludedPath.isPythonCache(full),
-                            let status = (try? FileStatus.of(name, at: folder.raw)) ?? nil
-                        else { continue }
-                        if status.kind == .directory { pending.append(full) } else { files.append((full, status.size)) }
-                    }
-                }
-                files.sort { ByteOrder.precedes($0.path, $1.path) }
-                return [
-                    "project": .string(roots[number].project), "count": .integer(Int64(files.count)),
-                    "files": .array(
+            plan.roots.enumerated().map { number, root in
+                var members: [String: JSONValue] = ["project": .string(root.project)]
+                if plan.request.inPlace || plan.capabilities.namespace == .none {
+                    members["unknown"] = "the job saw the directory itself"
+                } else if Files.exists(live.rootCopy(number)) {
+                    members["unknown"] = "the job had a copy, in which nobody looked"
+                } else {
+                    let files = files(in: live.rootLayer(number) + "/upper")
+                    members["count"] = .integer(Int64(files.count))
+                    members["files"] = .array(
                         files.prefix(listed).map {
                             ["path": .string(NameText.encode($0.path)), "size": .integer(Int64(clamping: $0.size))]
-                        }),
-                ]
+                        })
+                }
+                return .object(members)
             })
+    }
+
+    /// All that is no directory, without Python's caches, in order of paths. What cannot be read is passed over.
+    private static func files(in directory: String) -> [(path: [UInt8], size: UInt64)] {
+        guard let top = try? OwnedDescriptor.open(directory, O_RDONLY | O_DIRECTORY) else { return [] }
+        var found = [(path: [UInt8], size: UInt64)]()
+        var pending = [[UInt8]()]
+        while let path = pending.popLast() {
+            let place = path.isEmpty ? [UInt8(ascii: ".")] : path
+            let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+            guard let folder = try? OwnedDescriptor.open(bytes: place, flags, at: top.raw),
+                let names = try? DirectoryListing.names(of: folder)
+            else { continue }
+            for name in names {
+                let full = path + (path.isEmpty ? [] : [UInt8(ascii: "/")]) + name
+                guard !ExcludedPath.isPythonCache(full), let status = (try? FileStatus.of(name, at: folder.raw)) ?? nil
+                else { continue }
+                if status.kind == .directory { pending.append(full) } else { found.append((full, status.size)) }
+            }
+        }
+        return found.sorted { ByteOrder.precedes($0.path, $1.path) }
     }
 }
 

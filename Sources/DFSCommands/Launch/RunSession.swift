@@ -228,7 +228,7 @@ final class RunSession {
         view.copiedCode = live.work
         guard plan.capabilities.namespace != .none else { return }
         for (number, root) in plan.roots.enumerated() {
-            let copy = live.scratch + "/copies/\(number)"
+            let copy = live.rootCopy(number)
             try Files.makeDirectories(Files.parent(copy))
             try Export(reader: repository.reader, threads: context.jobs).run(
                 .root(root.tree, modified: context.clock()), to: copy)
@@ -318,7 +318,7 @@ final class RunSession {
         }
         result.merge(ending.json) { $1 }
         result["exit"] = .integer(Int64(code))
-        if !plan.roots.isEmpty { result["roots-written"] = RunRoots.written(plan.roots, in: live) }
+        if !plan.roots.isEmpty { result["roots-written"] = RunRoots.written(plan, in: live) }
         for witness in witnesses { result[witness.name] = witness.summary }
         var seal = RunSeal(repository: repository, live: live)
         seal.workFilter = WorkFilter(

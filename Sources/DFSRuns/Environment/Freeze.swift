@@ -117,6 +117,7 @@ package struct Freeze {
         let cache = try repository.statCache(scope: scope, latest: latest?.record, in: state)
         var options = CaptureOptions(threads: threads, filter: filter(taken.map(\.real)), skipSpecial: true)
         options.leavesOutUnread = true
+        options.inspector = SecretOmission()
         let capture = Capture(
             root: "/", writer: writer, reader: repository.reader, cache: cache,
             previous: latest.flatMap { latest in latest.tree.map { TreeEntry.root($0, modified: latest.time) } },

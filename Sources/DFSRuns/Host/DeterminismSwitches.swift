@@ -24,7 +24,11 @@ enum DeterminismSwitches {
         var members = [String: JSONValue]()
         for name in names {
             guard let value = environment[name] else { continue }
-            members[name] = value.isEmpty ? Fact.none("set to an empty text") : .string(value)
+            if !EnvironmentRecord.secrets(name, value).isEmpty {
+                members[name] = Fact.unknown("its value looks like a secret")
+            } else {
+                members[name] = value.isEmpty ? Fact.none("set to an empty text") : .string(value)
+            }
         }
         return Fact.map(members, orNone: "none of the \(names.count) known switches is set")
     }

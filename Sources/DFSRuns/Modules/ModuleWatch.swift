@@ -114,6 +114,9 @@ package final class ModuleWatch: Sendable {
         var problem = "it is larger than what is kept"
         if hasRoom {
             do throws(DFSError) {
+                if let secret = try SecretOmission.sentence(file, Array(path.utf8), size) {
+                    throw DFSError(.refused, "\(path) is not copied", cause: secret)
+                }
                 let target = folder + path
                 try Files.makeDirectories(Files.parent(target))
                 let copy = try OwnedDescriptor.open(target, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)

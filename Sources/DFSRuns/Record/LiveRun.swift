@@ -31,6 +31,8 @@ package struct LiveRun: Sendable {
     package var scratch: String { root + "/scratch" }
     /// The writable layer over one of the further roots of code; not recorded.
     package func rootLayer(_ number: Int) -> String { scratch + "/roots/\(number)" }
+    /// A copy of such a root, where there can be no layer.
+    package func rootCopy(_ number: Int) -> String { scratch + "/copies/\(number)" }
     package var journal: String { root + "/journal.json" }
 
     /// Makes the folders. Private to the user: outputs are shared only once they are recorded.

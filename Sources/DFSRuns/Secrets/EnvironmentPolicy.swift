@@ -17,7 +17,8 @@ package enum EnvironmentPolicy {
     private static let volatileNames: Set<String> = [
         "_", "COLORTERM", "COLUMNS", "DISPLAY", "GPG_AGENT_INFO", "GPG_TTY", "INVOCATION_ID", "JOURNAL_STREAM", "LINES",
         "LS_COLORS",
-        "LSCOLORS", "MAIL", "OLDPWD", "PS1", "PS2", "PWD", "SHLVL", "STY", "TERM_PROGRAM", "TERM_PROGRAM_VERSION",
+        "LSCOLORS", "MAIL", "OLDPWD", "PS1", "PS2", "PWD", "SHLVL", "STY", "TERM", "TERM_PROGRAM",
+        "TERM_PROGRAM_VERSION",
         "TERM_SESSION_ID",
         "TMUX", "TMUX_PANE", "WAYLAND_DISPLAY", "WINDOWID", "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SEAT", "XDG_VTNR",
     ]

@@ -55,12 +55,15 @@ package struct SecretScanner {
         return kept
     }
 
+    /// More in one text are not looked for: it is stopped anyway.
+    private static let most = 1000
+
     private static func isGeneral(_ rule: SecretRule) -> Bool {
         [.password, .secretAssignment, .authorizationHeader, .urlCredentials].contains(rule)
     }
 
     private mutating func look(_ entry: SecretGrams.Entry, at start: Int) {
-        guard start >= 0 else { return }
+        guard start >= 0, found.count < Self.most else { return }
         let match: (SecretRule, Range<Int>)? =
             switch entry.rule {
             case .token(let form): text.token(form, at: start).map { (form.rule, $0) }

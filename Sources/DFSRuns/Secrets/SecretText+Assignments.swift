@@ -28,10 +28,10 @@ extension SecretText {
 
     /// `Authorization: Bearer …`, `"Authorization": "token …"`.
     func authorization(at i: Int) -> Range<Int>? {
-        guard startsFolded(Array("authorization".utf8), at: i) else { return nil }
+        guard startsFolded(Self.header, at: i) else { return nil }
         var here = end(of: Self.punctuation, from: i + 13, limit: 8)
         let scheme = end(of: .alphanumeric, from: here, limit: 10)
-        guard ["bearer", "token", "basic"].contains(where: { startsFolded(Array($0.utf8), at: here) }),
+        guard Self.schemes.contains(where: { startsFolded($0, at: here) }),
             at(scheme) == 0x20
         else { return nil }
         here = scheme + 1
@@ -43,6 +43,8 @@ extension SecretText {
         return here..<end
     }
 
+    private static let header = Array("authorization".utf8)
+    private static let schemes = ["bearer", "token", "basic"].map { Array($0.utf8) }
     private static let punctuation = ByteSet("\"'\\]=: ,(")
     private static let credentials = ByteSet(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-.~")
@@ -120,10 +122,12 @@ extension SecretText {
 
     /// `export NAME=…` and `set NAME=…` at the start of a line, wherever it stands.
     private func isExported(_ name: Int) -> Bool {
+        guard let word = Self.exporting.first(where: { starts($0, at: name - $0.count) }) else { return false }
         let line = line(at: name)
-        let first = end(of: .space, from: line.lowerBound, limit: 64)
-        return ["export ", "setenv "].contains { starts(Array($0.utf8), at: first) && first + $0.utf8.count == name }
+        return end(of: .space, from: line.lowerBound, limit: 64) + word.count == name
     }
+
+    private static let exporting = ["export ", "setenv "].map { Array($0.utf8) }
 
     // MARK: What the value is
 
