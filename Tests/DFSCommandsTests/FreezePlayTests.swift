@@ -146,6 +146,27 @@ extension PlayWithMounts {
             #expect(more * 100 < size, "\(more) of \(size)")
         }
 
+        /// Two runs that end together store it once.
+        @Test(.enabled(if: hasPython)) func twoRunsAtOnceFreezeOnce() throws {
+            func size(_ stage: Stage) throws -> Int { Int(try stage.shell("du -sb \(stage.store) | cut -f1")) ?? 0 }
+            func frozen(_ stage: Stage, _ count: Int) throws {
+                Stage.eventually("\(count) environments") {
+                    let repository = try Repository.open(at: stage.store, cacheRoot: stage.home + "/cache/dfs")
+                    return try repository.state().runs.count { $0.environment != nil } == count
+                }
+            }
+            let one = try Stage()
+            let words = [Self.python, "-c", "print(1)"]
+            let variables = ["DFS_FREEZE_LIMIT": "2G"]
+            #expect(try one.start("dfs-run", words, variables: variables).wait().code == 0)
+            try frozen(one, 1)
+            let both = [0, 1].map { _ in try? stage.start("dfs-run", words, variables: variables) }
+            for run in both { #expect(try run?.wait().code == 0) }
+            try frozen(stage, 2)
+            let (once, twice) = (try size(one), try size(stage))
+            #expect(twice * 10 < once * 12, "\(twice) against \(once)")
+        }
+
         @Test(.enabled(if: hasPython)) func whatDoesNotFitIsNamed() throws {
             try prepare()
             _ = try run([interpreter, "t.py"], limit: "1M")
