@@ -121,6 +121,25 @@ extension PlayWithMounts {
             #expect(try stage.dfs("verify").code == 0)
         }
 
+        /// In a user namespace, where nothing of the machine can be mounted over but by its own user.
+        @Test(.enabled(if: hasPython && geteuid() == 0 && Files.exists("/usr/bin/fusermount3")))
+        func anOrdinaryUserGetsItBackToo() throws {
+            let user = try OrdinaryUser()
+            let stage = try Stage(programs: user.programs, prefix: user.prefix, owner: OrdinaryUser.id)
+            try stage.directory.write("project/t.py", "import sys\nprint(sys.prefix, sys.version)\n")
+            try stage.shell("\(Self.python) -m venv --without-pip venv")
+            let words = [stage.directory.sub("venv/bin/python"), "t.py"]
+            let variables = ["DFS_FREEZE_LIMIT": "2G"]
+            let first = try stage.start("dfs-run", words, variables: variables).wait()
+            #expect(first.code == 0 && first.outputText.hasPrefix(stage.directory.path), "\(first.errorText)")
+            Stage.eventually("a frozen environment") {
+                try stage.json("show", "run:latest")["environment"]?["complete"] == true
+            }
+            try stage.shell("rm -r venv")
+            let again = try stage.start("dfs", ["rerun", "latest"], variables: variables).wait()
+            #expect(again.code == 0 && again.outputText == first.outputText, "\(again.errorText)")
+        }
+
         @Test(.enabled(if: hasPython)) func whatHasChangedIsPutBackToo() throws {
             try prepare()
             let output = try run([interpreter, "t.py"]).outputText
