@@ -140,6 +140,30 @@ extension PlayWithMounts {
             #expect(again.code == 0 && again.outputText == first.outputText, "\(again.errorText)")
         }
 
+        /// A library that lies in no prefix is frozen because it was opened.
+        @Test(.enabled(if: hasPython && geteuid() == 0)) func aDeletedLibraryComesBackToo() throws {
+            let folder = stage.directory.sub("lib")
+            try stage.shell(
+                "mkdir lib; echo 'int answer(void) { return 42; }' > lib/a.c; "
+                    + "cc -shared -fPIC -Wl,-soname,libours.so.1 -o lib/libours.so.1.0 lib/a.c; "
+                    + "ln -s libours.so.1.0 lib/libours.so.1")
+            try stage.directory.write(
+                "project/t.py", "import ctypes\nprint(ctypes.CDLL('\(folder)/libours.so.1').answer())\n")
+            #expect(try run([Self.python, "t.py"]).outputText == "42\n")
+            let record = try environment()
+            let parts = record["parts"]?.array ?? []
+            #expect(parts.contains { $0["kind"] == "library" && $0["path"] == .string(folder + "/libours.so.1.0") })
+            // glibc as a whole, or not at all.
+            let names = parts.compactMap { $0["path"]?.string }
+            #expect(names.contains { $0.hasSuffix("/libc.so.6") } && names.contains { $0.contains("/libnss_files") })
+            // Another version takes the library's name.
+            try stage.shell(
+                "rm lib/libours.so.1*; sed -i s/42/43/ lib/a.c; cc -shared -fPIC -o lib/libours.so.1.1 lib/a.c; "
+                    + "ln -s libours.so.1.1 lib/libours.so.1")
+            let again = try stage.start("dfs", ["rerun", "latest"], variables: ["DFS_FREEZE_LIMIT": "2G"]).wait()
+            #expect(again.code == 0 && again.outputText == "42\n", "\(again.errorText)")
+        }
+
         @Test(.enabled(if: hasPython)) func whatHasChangedIsPutBackToo() throws {
             try prepare()
             let output = try run([interpreter, "t.py"]).outputText
