@@ -55,6 +55,8 @@ class Runs(Workplace):
 
     def __init__(self, options, scratch):
         super().__init__(options, scratch)
+        # Everything on, as it is for a user.
+        self.environment.pop("DFS_FREEZE_LIMIT", None)
         self.store, self.project = scratch / "store", scratch / "project"
         self.project.mkdir()
         self.dfs, self.launch = self.program("dfs"), self.program("dfs-run")

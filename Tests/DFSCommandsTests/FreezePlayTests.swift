@@ -121,6 +121,49 @@ extension PlayWithMounts {
             #expect(try stage.dfs("verify").code == 0)
         }
 
+        /// In a user namespace, where nothing of the machine can be mounted over but by its own user.
+        @Test(.enabled(if: hasPython && geteuid() == 0 && Files.exists("/usr/bin/fusermount3")))
+        func anOrdinaryUserGetsItBackToo() throws {
+            let user = try OrdinaryUser()
+            let stage = try Stage(programs: user.programs, prefix: user.prefix, owner: OrdinaryUser.id)
+            try stage.directory.write("project/t.py", "import sys\nprint(sys.prefix, sys.version)\n")
+            try stage.shell("\(Self.python) -m venv --without-pip venv")
+            let words = [stage.directory.sub("venv/bin/python"), "t.py"]
+            let variables = ["DFS_FREEZE_LIMIT": "2G"]
+            let first = try stage.start("dfs-run", words, variables: variables).wait()
+            #expect(first.code == 0 && first.outputText.hasPrefix(stage.directory.path), "\(first.errorText)")
+            Stage.eventually("a frozen environment") {
+                try stage.json("show", "run:latest")["environment"]?["complete"] == true
+            }
+            try stage.shell("rm -r venv")
+            let again = try stage.start("dfs", ["rerun", "latest"], variables: variables).wait()
+            #expect(again.code == 0 && again.outputText == first.outputText, "\(again.errorText)")
+        }
+
+        /// A library that lies in no prefix is frozen because it was opened.
+        @Test(.enabled(if: hasPython && geteuid() == 0)) func aDeletedLibraryComesBackToo() throws {
+            let folder = stage.directory.sub("lib")
+            try stage.shell(
+                "mkdir lib; echo 'int answer(void) { return 42; }' > lib/a.c; "
+                    + "cc -shared -fPIC -Wl,-soname,libours.so.1 -o lib/libours.so.1.0 lib/a.c; "
+                    + "ln -s libours.so.1.0 lib/libours.so.1")
+            try stage.directory.write(
+                "project/t.py", "import ctypes\nprint(ctypes.CDLL('\(folder)/libours.so.1').answer())\n")
+            #expect(try run([Self.python, "t.py"]).outputText == "42\n")
+            let record = try environment()
+            let parts = record["parts"]?.array ?? []
+            #expect(parts.contains { $0["kind"] == "library" && $0["path"] == .string(folder + "/libours.so.1.0") })
+            // glibc as a whole, or not at all.
+            let names = parts.compactMap { $0["path"]?.string }
+            #expect(names.contains { $0.hasSuffix("/libc.so.6") } && names.contains { $0.contains("/libnss_files") })
+            // Another version takes the library's name.
+            try stage.shell(
+                "rm lib/libours.so.1*; sed -i s/42/43/ lib/a.c; cc -shared -fPIC -o lib/libours.so.1.1 lib/a.c; "
+                    + "ln -s libours.so.1.1 lib/libours.so.1")
+            let again = try stage.start("dfs", ["rerun", "latest"], variables: ["DFS_FREEZE_LIMIT": "2G"]).wait()
+            #expect(again.code == 0 && again.outputText == "42\n", "\(again.errorText)")
+        }
+
         @Test(.enabled(if: hasPython)) func whatHasChangedIsPutBackToo() throws {
             try prepare()
             let output = try run([interpreter, "t.py"]).outputText
@@ -144,6 +187,27 @@ extension PlayWithMounts {
             #expect(first["tree"]?["content"] == second["tree"]?["content"])
             let more = (Int(try stage.shell("du -sb \(stage.store) | cut -f1")) ?? 0) - size
             #expect(more * 100 < size, "\(more) of \(size)")
+        }
+
+        /// Two runs that end together store it once.
+        @Test(.enabled(if: hasPython)) func twoRunsAtOnceFreezeOnce() throws {
+            func size(_ stage: Stage) throws -> Int { Int(try stage.shell("du -sb \(stage.store) | cut -f1")) ?? 0 }
+            func frozen(_ stage: Stage, _ count: Int) throws {
+                Stage.eventually("\(count) environments") {
+                    let repository = try Repository.open(at: stage.store, cacheRoot: stage.home + "/cache/dfs")
+                    return try repository.state().runs.count { $0.environment != nil } == count
+                }
+            }
+            let one = try Stage()
+            let words = [Self.python, "-c", "print(1)"]
+            let variables = ["DFS_FREEZE_LIMIT": "2G"]
+            #expect(try one.start("dfs-run", words, variables: variables).wait().code == 0)
+            try frozen(one, 1)
+            let both = [0, 1].map { _ in try? stage.start("dfs-run", words, variables: variables) }
+            for run in both { #expect(try run?.wait().code == 0) }
+            try frozen(stage, 2)
+            let (once, twice) = (try size(one), try size(stage))
+            #expect(twice * 10 < once * 12, "\(twice) against \(once)")
         }
 
         @Test(.enabled(if: hasPython)) func whatDoesNotFitIsNamed() throws {

@@ -50,6 +50,24 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        @Test func aKilledRunHasWhatWasSeen() throws {
+            let run = try stage.start("dfs-run", ["sleep", "60"])
+            func live(_ name: String) throws -> String {
+                let folder = stage.store + "/live"
+                let runs = try DirectoryListing.names(of: folder).map { NameText.display($0) }
+                return try stage.text("\(folder)/\(runs.first ?? "")/evidence/\(name)")
+            }
+            Stage.eventually("a line and a library") {
+                try live("usage.jsonl").split(separator: "\n").count >= 2
+                    && live("libraries.json").contains("libc.so.6")
+            }
+            kill(run.process, SIGKILL)
+            _ = try run.wait()
+            #expect(try stage.done("show", "run:latest").contains("interrupted"))
+            #expect(try usage().count >= 2)
+            #expect(try evidence("libraries.json")["libraries"]?.array?.isEmpty == false)
+        }
+
         /// A library that stands in for NVIDIA's, and a tool that stands in for nvidia-smi.
         @Test func gpuTimeIsRecordedAndPrinted() throws {
             let library = stage.directory.sub("nvml")

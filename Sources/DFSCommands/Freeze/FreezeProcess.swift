@@ -16,15 +16,21 @@ enum FreezeProcess {
         _ = chdir("/")
         _ = nice(19)
         _ = clinux_idle_io()
-        var reader = FreezeInput(descriptor: OwnedDescriptor(adopting: input))
-        reader.readToEnd(within: patience)
-        guard let request = reader.request else { return ExitCode.usage.rawValue }
+        let (request, mapped) = listen(to: input)
+        guard let request else { return ExitCode.usage.rawValue }
         do throws(DFSError) {
-            try freeze(request, mapped: reader.mapped)
+            try freeze(request, mapped: mapped)
             return 0
         } catch {
             return ExitCode(error.code).rawValue
         }
+    }
+
+    /// Closes the input when it returns: what the launcher writes later is refused and does not fill the pipe.
+    private static func listen(to input: Int32) -> (FreezeRequest?, mapped: [String]) {
+        var reader = FreezeInput(descriptor: OwnedDescriptor(adopting: input))
+        reader.readToEnd(within: patience)
+        return (reader.request, reader.mapped)
     }
 
     private static func freeze(_ request: FreezeRequest, mapped: [String]) throws(DFSError) {

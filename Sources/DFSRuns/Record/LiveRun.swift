@@ -64,6 +64,14 @@ package struct LiveRun: Sendable {
         return status.kind == .directory && status.uid == geteuid()
     }
 
+    /// A file of the evidence, in place of what was there in one step.
+    package func writeEvidence(_ name: String, _ value: JSONValue) throws(DFSError) {
+        let temporary = scratch + "/" + name
+        let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
+        try Files.write(value.canonicalBytes, to: file.raw, what: temporary)
+        try System.call("cannot rename \(temporary)") { rename(temporary, evidence + "/" + name) }
+    }
+
     package func writeJournal(_ journal: JSONValue) throws(DFSError) {
         let file = try DurableFile(temporaryDirectory: root, mode: 0o644)
         try file.append(journal.canonicalBytes)

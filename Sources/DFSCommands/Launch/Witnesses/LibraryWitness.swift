@@ -2,7 +2,6 @@ import DFSLaunch
 import DFSModel
 import DFSRuns
 import DFSSystem
-import Glibc
 
 /// What a job has mapped: `evidence/libraries.json` (`dfs.libraries/1`).
 final class LibraryWitness: RunWitness {
@@ -37,15 +36,11 @@ final class LibraryWitness: RunWitness {
         if observer.began != nil { write() }
     }
 
-    /// In place of what was there, in one step.
     private func write() {
         written = watch.count
-        do throws(DFSError) {
-            let temporary = live.scratch + "/libraries.json"
-            let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
-            try Files.write(watch.json.canonicalBytes, to: file.raw, what: temporary)
-            try System.call("cannot rename \(temporary)") { rename(temporary, live.evidence + "/libraries.json") }
-        } catch { failure = error.cause ?? error.what }
+        do throws(DFSError) { try live.writeEvidence("libraries.json", watch.json) } catch {
+            failure = error.cause ?? error.what
+        }
     }
 
     var summary: JSONValue {

@@ -14,17 +14,20 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
     private let home: String?
     private let modules: ModuleWatch
     private let libraries: LibraryWatch
+    private let observer: JobObserver
     private var watch: OpenWatch?
     private var isStarted = false
     private var namespace: OwnedDescriptor?
     private var hasBegun = false
+    private var written = 0
     private var failure: String?
 
     init(
         _ plan: RunPlan, _ live: LiveRun, catalogue: FileCatalogue, cache: String?, home: String?,
-        libraries: LibraryWatch
+        libraries: LibraryWatch, observer: JobObserver
     ) {
         self.libraries = libraries
+        self.observer = observer
         self.plan = plan
         self.live = live
         self.home = home
@@ -34,6 +37,11 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
     }
 
     func prepare(_ enter: inout EnterPlan) {
+        // For a run that is killed: most modules are imported at the start.
+        observer.add(due: Self.firstWrite) { [self] now, _ in
+            if modules.count != written { write() }
+            return now * 2
+        }
         // In a namespace of the job's own: on the host's mounts every process would be seen.
         guard enter.namespace == .mount else {
             return modules.fallBack("the job has no mount namespace of root's")
@@ -102,10 +110,14 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
         return all.filter { $0.hasPrefix("/") && $0 != "/" && $0 != home && Files.isDirectory($0) }
     }
 
+    /// Milliseconds after the start; then at twice the time each.
+    private static let firstWrite: Int64 = 3000
+
     /// What is being read when the job ends is waited for so long.
     private static let patience = 200
 
     func ended() {
+        observer.end()
         if isStarted, let ending = watch?.finish(), !ending.isComplete {
             modules.lose(ending.reason ?? "\(ending.lost) events")
         }
@@ -113,12 +125,14 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
         if !isStarted { for path in libraries.mapped { modules.opened(path) } }
         modules.end(milliseconds: Self.patience)
         namespace = nil
-        guard hasBegun else { return }
-        do throws(DFSError) {
-            let file = try OwnedDescriptor.open(
-                live.evidence + "/modules.json", O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
-            try Files.write(modules.json.canonicalBytes, to: file.raw, what: "modules.json")
-        } catch { failure = error.cause ?? error.what }
+        if hasBegun { write() }
+    }
+
+    private func write() {
+        written = modules.count
+        do throws(DFSError) { try live.writeEvidence("modules.json", modules.json) } catch {
+            failure = error.cause ?? error.what
+        }
     }
 
     var summary: JSONValue {

@@ -44,7 +44,8 @@ enum RunWitnesses {
         let freeze = FreezeWitness(plan) { () throws(DFSError) in try freezeRequest(plan, live, context) }
         let libraries = LibraryWitness(live, catalogue: catalogue, observer: observer) { freeze.found($0) }
         let modules = ModuleWitness(
-            plan, live, catalogue: catalogue, cache: cache, home: context.environment.home, libraries: libraries.watch)
+            plan, live, catalogue: catalogue, cache: cache, home: context.environment.home, libraries: libraries.watch,
+            observer: observer)
         return [
             LiveKeeper(live: live, repository: repository, signer: signer),
             UsageWitness(plan, evidence: live.evidence, observer: observer), modules, libraries, freeze,
