@@ -198,14 +198,14 @@ import Testing
         arguments: [
             (.operational, 2, 125), (.noStore, 10, 10), (.noReference, 11, 11), (.usage, 64, 64), (.corrupt, 1, 121),
             (.newerFormat, 2, 125), (.refused, 2, 122), (.cannotServe, 2, 123), (.launcher, 125, 125),
-            (.cannotExecute, 126, 126), (.commandNotFound, 127, 127), (.interrupted, 130, 130),
+            (.cannotExecute, 126, 126), (.commandNotFound, 127, 127), (.interrupted, 130, 130), (.drift, 1, 120),
         ] as [(DFSError.Code, Int32, Int32)])
     func everyErrorHasItsCode(_ code: DFSError.Code, _ general: Int32, _ launch: Int32) {
         #expect(ExitCode(code).rawValue == general)
         #expect(ExitCode(code, .launch).rawValue == launch)
     }
 
-    @Test func theTableAboveIsWhole() { #expect(DFSError.Code.allCases.count == 12) }
+    @Test func theTableAboveIsWhole() { #expect(DFSError.Code.allCases.count == 13) }
 
     @Test func namedCodesAreTheContract() {
         let codes: [ExitCode] = [

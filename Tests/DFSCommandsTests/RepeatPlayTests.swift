@@ -179,6 +179,15 @@ extension PlayWithMounts {
             #expect(other.code == 0 && other.outputText == "from the other\n", "\(other.errorText)")
         }
 
+        /// A job that writes into its working directory only.
+        @Test func workingFilesAreResultsToo() throws {
+            try #require(try stage.launch("--data", "x@v1", "--", "sh", "-c", "cp {data:x}/x copy").code == 0)
+            let id = try runID(back: 0)
+            #expect(try stage.dfs("rerun", id, "--check").code == 0)
+            #expect(try stage.dfs("rerun", id, "--check", "--data", "x=x@v2").code == 118)
+            #expect(try verdict(id, "--new-data", "x=x@v2").causes == ["data"])
+        }
+
         @Test func codeIsNamedAsTheCause() throws {
             try run()
             let id = try runID(back: 0)
@@ -215,9 +224,12 @@ extension PlayWithMounts {
                 #expect(result.code == code, "\(arguments): \(result.errorText)")
             }
             try run()
+            #expect(try stage.launch("--", "true").code == 0)
+            #expect(try stage.dfs("validate", "latest").errorText.contains("left nothing to compare"))
+            try run()
             #expect(try stage.dfs("validate", "latest", "--tolerance", "acc=1").code == 11)
             #expect(try stage.dfs("validate", "latest", "--plan").code == 0)
-            #expect(try stage.done("runs", "-q").split(separator: "\n").count == 2)
+            #expect(try stage.done("runs", "-q").split(separator: "\n").count == 4)
         }
     }
 }

@@ -73,8 +73,9 @@ struct Rerun: DFSCommand {
             context.output.say("outputs and metrics are those of run \(run.id.short)")
             return .done
         }
-        var words = (comparison.outputs?.differing ?? []).prefix(3).map {
-            "output \(NameText.encode($0.path)) is \($0.state == .different ? "different" : $0.state == .onlyA ? "missing" : "new")"
+        let files = comparison.result == .outputs ? comparison.outputs : comparison.work
+        var words = (files?.differing ?? []).prefix(3).map {
+            "\(comparison.result == .outputs ? "output" : "file") \(NameText.encode($0.path)) is \($0.state == .different ? "different" : $0.state == .onlyA ? "missing" : "new")"
         }
         words += comparison.metrics.filter { !$0.isSame }.prefix(3).map { "metric \($0.name) differs" }
         let what = words.isEmpty ? "the results differ" : words.joined(separator: ", ")

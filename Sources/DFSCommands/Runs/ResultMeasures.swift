@@ -7,13 +7,16 @@ import DFSStore
 /// Turns what runs left into numbers that can be compared.
 final class ResultMeasures {
     private let repository: Repository
-    /// Contents of outputs in the order in which they were met; the first is the original's.
-    private var contents: [ContentDigest]
+    private let original: RunRecord
+    /// By measure, contents in the order in which they were met; the first is the original's.
+    private var contents: [String: [ContentDigest]] = [:]
 
     init(repository: Repository, original: RunRecord) {
         self.repository = repository
-        contents = (original.end?.outputs).map { [$0.content] } ?? []
+        self.original = original
     }
+
+    private static let trees = [ValidationSample.outputs, ValidationSample.work]
 
     func sample(of run: RunRecord) throws(DFSError) -> ValidationSample {
         var values = [String: Double]()
@@ -22,24 +25,27 @@ final class ResultMeasures {
             let record = try repository.objects.json(end.record.record, what: "the result of run \(run.id)")
             values[ValidationSample.exit] = (record["exit"]?.integer).map { Double($0) }
         }
-        if let content = run.end?.outputs?.content {
-            if !contents.contains(content) { contents.append(content) }
-            values[ValidationSample.outputs] = contents.firstIndex(of: content).map { Double($0) }
+        for measure in Self.trees {
+            guard let content = run.end?.tree(measure)?.content else { continue }
+            let known = contents[measure] ?? []
+            if !known.contains(content) { contents[measure] = known + [content] }
+            values[measure] = contents[measure]?.firstIndex(of: content).map { Double($0) }
         }
         return ValidationSample(run: run.id, values: values)
     }
 
-    /// What is compared: that the job succeeds, and what is asked for; else every metric, or the outputs where there is none.
+    /// What is compared: that the job succeeds, and what is asked for; else every metric; where there is none the
+    /// outputs, or the working files.
     func tolerances(
-        _ asked: [Tolerance], in original: ValidationSample
+        _ asked: [Tolerance], in sample: ValidationSample
     ) throws(DFSError) -> [Tolerance] {
-        let own = [ValidationSample.exit, ValidationSample.outputs]
-        let metrics = original.values.keys.filter { !own.contains($0) }.sorted()
-        for tolerance in asked where original.values[tolerance.measure] == nil {
+        let own = [ValidationSample.exit] + Self.trees
+        let metrics = sample.values.keys.filter { !own.contains($0) }.sorted()
+        for tolerance in asked where sample.values[tolerance.measure] == nil {
             throw DFSError(
-                .noReference, "run \(original.run.short) has no metric \(tolerance.measure)",
+                .noReference, "run \(original.id.short) has no metric \(tolerance.measure)",
                 cause: metrics.isEmpty ? "it logged none" : "its metrics: \(metrics.joined(separator: ", "))",
-                hint: "dfs show run:\(original.run.short)")
+                hint: "dfs show run:\(original.id.short)")
         }
         var names = Set<String>()
         for tolerance in asked where !names.insert(tolerance.measure).inserted {
@@ -48,6 +54,13 @@ final class ResultMeasures {
         }
         let exit = names.contains(ValidationSample.exit) ? [] : [Tolerance(measure: ValidationSample.exit, value: 0)]
         if !asked.isEmpty { return exit + asked }
-        return exit + (metrics.isEmpty ? [ValidationSample.outputs] : metrics).map { Tolerance(measure: $0, value: 0) }
+        if !metrics.isEmpty { return exit + metrics.map { Tolerance(measure: $0, value: 0) } }
+        guard let tree = Self.trees.first(where: { original.end?.tree($0).map { $0.files > 0 } ?? false }) else {
+            throw DFSError(
+                .refused, "run \(original.id.short) left nothing to compare",
+                cause: "it logged no metrics, and wrote neither outputs nor working files",
+                hint: "dfs show run:\(original.id.short)")
+        }
+        return exit + [Tolerance(measure: tree, value: 0)]
     }
 }

@@ -78,8 +78,14 @@ package struct RunComparison: Sendable {
         }
     }
 
-    /// Whether both left the same: outputs by digest, metrics to the last bit, exit code.
-    package var isSameResult: Bool { isSame(.outputs) && isSame(.metrics) && isSame(.exit) }
+    /// Whether both left the same: outputs by digest (where there are none, working files), metrics to the last bit, exit code.
+    package var isSameResult: Bool { isSame(result) && isSame(.metrics) && isSame(.exit) }
+
+    /// Where a job that knows nothing of `DFS_OUTPUTS` leaves its results.
+    package var result: Aspect {
+        let sides = [a, b].compactMap(\.run.end?.outputs)
+        return sides.contains { $0.files > 0 } ? .outputs : .work
+    }
 
     /// Names of parameters that differ.
     package var differingParameters: [String] {
