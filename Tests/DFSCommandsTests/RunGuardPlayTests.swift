@@ -109,7 +109,7 @@ extension PlayWithMounts {
             let lines = result.errorText.split(separator: "\n")
             #expect(lines.first?.hasPrefix("x@latest = x@v1, recorded ") == true, "\(lines)")
             #expect(
-                lines.last?.contains("; left out: 1 file above 100 B, 2 special files; dfs show run:") == true,
+                lines.last?.contains("; left out: 1 file above 100 B, 2 special files; ") == true,
                 "\(lines)")
             let shown = try stage.done("show", "latest")
             #expect(shown.contains("outputs special files left out  1: pipe"), "\(shown)")
