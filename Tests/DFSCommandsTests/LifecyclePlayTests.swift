@@ -167,6 +167,38 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
+        /// Read-only is not finished: a file that goes on changing, or is replaced, is recorded as it is then.
+        @Test func whatChangesIsRecordedAgain() throws {
+            let job = try stage.start(
+                "dfs-run",
+                [
+                    "--", "sh", "-c",
+                    """
+                    cd $DFS_OUTPUTS; echo one > it; chmod 444 it; chmod 000 it; chmod 444 it
+                    while ! test -e \(stage.directory.sub("go")); do sleep 0.1; done
+                    echo two > new; chmod 444 new; mv -f new it; exec sleep 1000
+                    """,
+                ])
+            Stage.eventually("the first") { try stage.dfs("cat", "run:latest/outputs/it").outputText == "one\n" }
+            try stage.directory.write("go", "")
+            Stage.eventually("the second") { try stage.dfs("cat", "run:latest/outputs/it").outputText == "two\n" }
+            kill(job.process, SIGKILL)
+            _ = try job.wait()
+            #expect(try stage.done("cat", "run:latest/outputs/it") == "two\n")
+            try stage.expectNothingLeft()
+        }
+
+        /// A run that was recorded and could not be started has ended by that.
+        @Test func whatCannotBeStartedIsRecordedAsSuch() throws {
+            try stage.directory.write("data/x", "frozen\n")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            let run = try stage.launch("--in-place", "--data", "./nothere=x", "--", "true")
+            #expect(run.code != 0, "\(run.errorText)")
+            let ending = try result()
+            #expect(ending["state"] == "failed" && ending["actor"] == "launcher", "\(ending)")
+            #expect(try DirectoryListing.names(of: stage.store + "/live").isEmpty)
+        }
+
         @Test func onATerminalTheJobHasOneToo() throws {
             try stage.directory.write("terminal.py", Self.terminal)
             let run = try stage.start(

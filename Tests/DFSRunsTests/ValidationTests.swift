@@ -65,6 +65,26 @@ import Testing
         #expect(Self.verdict(0.9, base: [0.90, 0.93], data: [0.88, 0.91]).outcome == .inconclusive)
     }
 
+    /// Values that agree by chance prove nothing where the job is not deterministic: a coarse accuracy beside a loss.
+    @Test func coarseValuesOfANoisyJob() {
+        func samples(_ acc: Double, _ losses: [Double]) -> [ValidationSample] {
+            losses.map { ValidationSample(run: RunID(.make()), values: ["acc": acc, "loss": $0]) }
+        }
+        func outcome(_ repetitions: Int, noise: Double) -> ValidationVerdict.Outcome {
+            let losses = (0..<repetitions).map { 0.5 + noise * Double($0) }
+            return ValidationVerdict(
+                original: samples(0.9, [0.5])[0],
+                samples: [
+                    .base: samples(0.9, losses),
+                    ValidationCell(hasNewCode: false, hasNewData: true): samples(0.91, losses),
+                ], tolerances: [Tolerance(measure: "acc", value: 0), Tolerance(measure: "loss", value: 1)]
+            ).outcome
+        }
+        #expect(outcome(2, noise: 0) == .different)
+        #expect(outcome(2, noise: 0.01) == .inconclusive)
+        #expect(outcome(6, noise: 0.01) == .different)
+    }
+
     @Test func whatIsNoNumberIsAResultToo() {
         #expect(Self.verdict(.nan, base: [.nan, .nan]).outcome == .confirmed)
         #expect(Self.verdict(0.9, base: [0.9, 0.9], code: [.nan, .nan]).causes == [.code])

@@ -32,7 +32,7 @@ struct RunEnding: Equatable {
         case .exited(let code):
             if kills > 0 {
                 let processes = kills == 1 ? "a process" : "\(kills) processes"
-                self.init(.failed, "exit \(code), but \(processes) of the job ran out of memory", .kernel)
+                self.init(.failed, "exit \(code), but \(processes) of its control group ran out of memory", .kernel)
             } else if code > 128, let actor = Self.sender(of: code - 128, child) {
                 self.init(.interrupted, "exit \(code) after \(Self.name(code - 128))", actor)
             } else {
@@ -69,7 +69,7 @@ struct RunEnding: Equatable {
 
     private static let stopping = [SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT]
 
-    /// The job's own processes as far as can be told: those of its control group.
+    /// Of the job's control group, which it may share.
     private static func ownKills(_ child: ChildResult) -> UInt64 {
         guard let kills = child.memoryKills, case .group = kills.scope else { return 0 }
         return kills.count

@@ -18,6 +18,7 @@ final class RunSession {
     private let server: ViewServer
     private var serving = DataServing()
     private let witnesses: [any RunWitness]
+    private var isSealed = false
     private let access: AccessWitness
     private let denials: Denials
 
@@ -52,8 +53,28 @@ final class RunSession {
         return false
     }
 
-    /// Runs what has begun, and seals it.
+    /// Runs what has begun, and seals it. What keeps it from being run is how it ended.
     func run() throws(DFSError) -> ExitCode {
+        do throws(DFSError) { return try perform() } catch {
+            if !isSealed { try? sealUnstarted(error) }
+            throw error
+        }
+    }
+
+    private func sealUnstarted(_ error: DFSError) throws(DFSError) {
+        for witness in witnesses { witness.ended() }
+        let code = ExitCode(error.code, .launch).rawValue
+        try RunSeal(repository: repository, live: live).run(
+            outcome: .failed,
+            result: [
+                "reason": .string("not started: \(error.what)"), "actor": .string(RunEnding.Actor.launcher.rawValue),
+                "failure": [
+                    "stage": "launcher", "what": .string(error.what), "cause": error.cause.map { .string($0) } ?? .null,
+                ], "exit": .integer(Int64(code)),
+            ], found: false, by: signer)
+    }
+
+    private func perform() throws(DFSError) -> ExitCode {
         let state = try repository.state()
         context.output.say(plan.summary)
         for warning in plan.captured.warnings { context.output.warn(warning) }
@@ -326,6 +347,7 @@ final class RunSession {
             rules: WorkFilter.rules(project: plan.survey.root))
         seal.maximumFileSize = plan.maximumFileSize
         let sealed = try seal.run(outcome: ending.outcome, result: result, found: false, by: signer)
+        isSealed = true
         if case .failed(let failure) = outcome { throw failure.launchError }
         report(sealed, code, ending)
         return ExitCode(rawValue: code)

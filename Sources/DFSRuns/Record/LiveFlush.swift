@@ -8,36 +8,37 @@ import Glibc
 /// Not thread-safe. A file is synchronised when its size or time of change differs from the last pass; a directory too, for
 /// the names in it. What fails is left for the next pass: the job goes on.
 package struct LiveFlush {
-    private let live: LiveRun
-    private var seen: [String: Mark] = [:]
-    /// Relative paths of regular files in `outputs` that nobody may write to any more, as of the last pass.
-    package private(set) var finished = Set<[UInt8]>()
-    /// How many files and directories were looked at in the last pass.
-    package private(set) var looked = 0
-
-    private struct Mark: Equatable {
+    /// What a file was when it was looked at.
+    package struct Mark: Sendable, Equatable {
+        let inode: UInt64
         let size: UInt64
         let changed: Timestamp
     }
 
-    package init(live: LiveRun) { self.live = live }
+    private var seen: [String: Mark] = [:]
+    /// Files that nobody may write to and that have rested for a while, by paths relative to the last folder of outputs.
+    package private(set) var finished: [[UInt8]: Mark] = [:]
+    /// Nanoseconds that the last pass spent on looking, not on writing.
+    package private(set) var lookingTime: UInt64 = 0
+    private var writingTime: UInt64 = 0
 
-    /// Logs, metrics and evidence, which are few.
-    package mutating func flushLogs() {
-        for folder in [live.logs, live.evidence] { _ = flush(folder, [], isOutput: false, limit: 64) }
-    }
+    /// Seconds without a change after which a read-only file is finished: `cp` makes files read-only before it fills them.
+    private static let rest: Int64 = 2
 
-    /// Outputs and working files, at most `limit` names of each.
-    package mutating func flushFiles(limit: Int) {
-        looked = 0
-        finished = []
-        _ = flush(live.outputs, [], isOutput: true, limit: limit)
-        _ = flush(live.work, [], isOutput: false, limit: limit)
-    }
+    package init() {}
 
-    private mutating func flush(_ folder: String, _ relative: [UInt8], isOutput: Bool, limit: Int) -> Int {
-        guard let directory = try? OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else { return 0 }
-        return flush(directory, folder, relative, isOutput: isOutput, limit: limit)
+    /// Files below folders, at most `limit` names of each. In the one called `outputs`, finished files are noted.
+    package mutating func flush(_ folders: [String], outputs: String? = nil, limit: Int = .max) {
+        let begun = Clock.monotonic()
+        writingTime = 0
+        finished = [:]
+        for folder in folders {
+            guard let directory = try? OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else {
+                continue
+            }
+            _ = flush(directory, folder, [], isOutput: folder == outputs, limit: limit)
+        }
+        lookingTime = Clock.monotonic() - begun - writingTime
     }
 
     private mutating func flush(
@@ -48,12 +49,11 @@ package struct LiveFlush {
         for name in names where count < limit {
             guard let status = try? FileStatus.of(name, at: directory.raw) else { continue }
             count += 1
-            looked += 1
             let place = path + "/" + NameText.encode(name)
             let inside = relative.isEmpty ? name : relative + [0x2f] + name
             switch status.kind {
             case .file:
-                if isOutput, status.mode & 0o222 == 0 { finished.insert(inside) }
+                if isOutput, Self.isFinished(status) { finished[inside] = Self.mark(status) }
                 synchronize(place, status) {
                     try? OwnedDescriptor.open(bytes: name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, at: directory.raw)
                 }
@@ -69,10 +69,20 @@ package struct LiveFlush {
         return count
     }
 
+    private static func isFinished(_ status: FileStatus) -> Bool {
+        status.mode & 0o222 == 0 && status.mode & 0o400 != 0 && status.changed.adding(seconds: rest) < Clock.now()
+    }
+
+    private static func mark(_ status: FileStatus) -> Mark {
+        Mark(inode: status.inode, size: status.size, changed: status.changed)
+    }
+
     private mutating func synchronize(_ path: String, _ status: FileStatus, open: () -> OwnedDescriptor?) {
-        let mark = Mark(size: status.size, changed: status.changed)
+        let mark = Self.mark(status)
         guard seen[path] != mark, let file = open() else { return }
+        let begun = Clock.monotonic()
         // What is written meanwhile changes the time once more, and is seen by the next pass.
         if fsync(file.raw) == 0 { seen[path] = mark }
+        writingTime += Clock.monotonic() - begun
     }
 }

@@ -55,10 +55,13 @@ package struct OutputRecorder: Sendable {
         guard let run = state.run(live.run), run.end == nil else { return true }
         let before = run.annotation(Self.annotation)
         let cache = try Self.cache(of: run, repository, state)
+        var options = CaptureOptions(filter: filter, skipSpecial: true)
+        // One that goes on changing, or goes, is taken the next time.
+        options.leavesOutUnread = true
         let capture = try Capture(
             root: live.outputs, writer: writer, reader: repository.reader, cache: cache,
             previous: before.flatMap { note in note.tree.map { .root($0, modified: note.time) } },
-            options: CaptureOptions(filter: filter, skipSpecial: true)
+            options: options
         ).run()
         let base = before?.record ?? run.record
         let annotation = Annotation(repository: repository, run: run.id, name: Self.annotation)

@@ -15,7 +15,10 @@ package enum NoiseBound {
 
     /// For a sum of cells' means with coefficients 1 or -1. Each cell's values; `others` are cells that only help to
     /// estimate the deviation. Infinite where a cell holds both numbers and what is no number.
-    package static func bound(_ compared: [[Double]], others: [[Double]]) -> Double {
+    ///
+    /// `isNoisy`: something else that is measured differs between repetitions. Where this one does not, chance may have it
+    /// so: two cells of n equal values each come apart by chance in 2 of C(2n, n) cases, which is less than 0.2 % from six on.
+    package static func bound(_ compared: [[Double]], others: [[Double]], isNoisy: Bool = false) -> Double {
         let cells = compared + others
         guard compared.allSatisfy({ $0.allSatisfy(\.isFinite) }) else {
             return compared.allSatisfy { $0.allSatisfy(\.isFinite) || isUniform($0) } ? 0 : .infinity
@@ -27,10 +30,14 @@ package enum NoiseBound {
             return sum + values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
         }
         let spread = compared.map { ($0.max() ?? 0) - ($0.min() ?? 0) }.max() ?? 0
-        guard freedom > 0, squares > 0 else { return spread }
+        guard freedom > 0, squares > 0 else {
+            return isNoisy && compared.contains { $0.count < enough } ? .infinity : spread
+        }
         let parts = compared.reduce(0) { $0 + 1 / Double($1.count) }
         return max(spread, quantile(freedom) * (squares / Double(freedom) * parts).squareRoot())
     }
+
+    private static let enough = 6
 
     private static func quantile(_ freedom: Int) -> Double {
         (quantiles.last { $0.freedom <= freedom } ?? quantiles[0]).t

@@ -10,6 +10,11 @@ package struct ValidationVerdict: Sendable, Equatable {
         original: ValidationSample, samples: [ValidationCell: [ValidationSample]], tolerances: [Tolerance]
     ) {
         let cells = samples.keys.sorted()
+        let isNoisy = samples.values.contains { repetitions in
+            tolerances.contains { tolerance in
+                Self.range(repetitions.map { $0.values[tolerance.measure] ?? .nan }) > 0
+            }
+        }
         effects = tolerances.flatMap { tolerance -> [ValidationEffect] in
             func value(_ sample: ValidationSample) -> Double { sample.values[tolerance.measure] ?? .nan }
             let values = samples.mapValues { $0.map(value) }
@@ -18,7 +23,8 @@ package struct ValidationVerdict: Sendable, Equatable {
                 let others = cells.compactMap { values[$0] }.filter { !compared.contains($0) }
                 return ValidationEffect(
                     cause: cause, measure: tolerance.measure, difference: Self.difference(plus, minus),
-                    noise: NoiseBound.bound(compared, others: others), range: Self.range(compared.flatMap(\.self)),
+                    noise: NoiseBound.bound(compared, others: others, isNoisy: isNoisy),
+                    range: Self.range(compared.flatMap(\.self)),
                     tolerance: tolerance.value)
             }
             func cell(_ code: Bool, _ data: Bool) -> [Double]? {

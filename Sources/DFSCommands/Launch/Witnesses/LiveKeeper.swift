@@ -9,69 +9,88 @@ import Synchronization
 final class LiveKeeper: RunWitness {
     let name = "keeping"
 
-    private let keeping: Keeping
-    private var ticker: Ticker?
+    private let logs: LogKeeping
+    private let files: FileKeeping
+    // Two threads: logs do not wait until a checkpoint is on the disk.
+    private var tickers = [Ticker]()
 
     /// Between two looks.
     private static let milliseconds = 1000
 
     init(live: LiveRun, repository: Repository, signer: any Signer) {
-        keeping = Keeping(live: live, recorder: OutputRecorder(repository: repository, live: live, signer: signer))
+        logs = LogKeeping(live: live)
+        files = FileKeeping(
+            live: live, recorder: OutputRecorder(repository: repository, live: live, signer: signer))
     }
 
     func began(pid: Int32, mountNamespace: String) {
-        let keeping = keeping
-        ticker = Ticker.start(milliseconds: Self.milliseconds) { keeping.look() }
+        let (logs, files) = (logs, files)
+        tickers = [
+            Ticker.start(milliseconds: Self.milliseconds) { logs.look() },
+            Ticker.start(milliseconds: Self.milliseconds) { files.look() },
+        ].compactMap { $0 }
     }
 
     func ended() {
-        ticker?.cancel()
-        ticker = nil
+        for ticker in tickers { ticker.cancel() }
+        tickers = []
     }
 
-    var summary: JSONValue { keeping.summary }
+    var summary: JSONValue { files.summary }
+    var words: String? { files.failure.map { "outputs were not recorded before the end: \($0)" } }
 }
 
-/// What is kept from one look to the next.
-private final class Keeping: Sendable {
+/// Logs, metrics and evidence.
+private final class LogKeeping: Sendable {
+    private let live: LiveRun
+    /// `nil` before the first look, which is at once, when there is nothing yet that could be lost.
+    private let flush = Mutex<LiveFlush?>(nil)
+
+    init(live: LiveRun) { self.live = live }
+
+    func look() {
+        flush.withLock { flush in
+            guard flush != nil else { return flush = LiveFlush() }
+            flush?.flush([live.logs, live.evidence])
+        }
+    }
+}
+
+/// Outputs and working files.
+private final class FileKeeping: Sendable {
     private struct State {
-        var flush: LiveFlush
-        var recorded = Set<[UInt8]>()
+        var flush = LiveFlush()
+        var recorded: [[UInt8]: LiveFlush.Mark] = [:]
         /// When files were looked at, and when outputs were recorded, last; monotonic nanoseconds.
         var lookedAt: UInt64 = 0
         var recordedAt: UInt64 = 0
-        /// How long looking at the files took last.
-        var cost: UInt64 = 0
         var recordings = 0
         var failure: DFSError?
-        /// The first look is at once, when there is nothing yet that could be lost.
         var isFirst = true
     }
 
-    private let state: Mutex<State>
+    private let state = Mutex(State())
+    private let live: LiveRun
     private let recorder: OutputRecorder
 
-    /// Names that one look at the files goes through.
+    /// Names that one look goes through.
     private static let limit = 20_000
-    /// Looking at files takes at most this part of the time.
+    /// Looking takes at most this part of the time.
     private static let share: UInt64 = 200
     /// An entry for each checkpoint, but not for each of thousands of small files.
     private static let pause: UInt64 = 3_000_000_000
 
     init(live: LiveRun, recorder: OutputRecorder) {
-        state = Mutex(State(flush: LiveFlush(live: live)))
+        self.live = live
         self.recorder = recorder
     }
 
     func look() {
         state.withLock { state in
             if state.isFirst { return state.isFirst = false }
-            state.flush.flushLogs()
-            let now = Clock.monotonic()
-            guard now - state.lookedAt >= state.cost * Self.share else { return }
-            state.flush.flushFiles(limit: Self.limit)
+            guard Clock.monotonic() - state.lookedAt >= state.flush.lookingTime * Self.share else { return }
+            state.flush.flush([live.outputs, live.work], outputs: live.outputs, limit: Self.limit)
             state.lookedAt = Clock.monotonic()
-            state.cost = state.lookedAt - now
             record(&state)
         }
     }
@@ -79,24 +98,26 @@ private final class Keeping: Sendable {
     private func record(_ state: inout State) {
         let finished = state.flush.finished
         let now = Clock.monotonic()
-        guard !finished.isSubset(of: state.recorded), now - state.recordedAt >= Self.pause else { return }
+        guard finished.contains(where: { state.recorded[$0.key] != $0.value }), now - state.recordedAt >= Self.pause
+        else { return }
         state.recordedAt = now
         do throws(DFSError) {
-            try recorder.record(finished)
+            try recorder.record(Set(finished.keys))
             state.recorded = finished
             state.recordings += 1
             state.failure = nil
         } catch { state.failure = error }
     }
 
+    var failure: String? { state.withLock { $0.failure.map { $0.what + ($0.cause.map { ": \($0)" } ?? "") } } }
+
     var summary: JSONValue {
-        state.withLock { state in
+        let failure = failure
+        return state.withLock { state in
             var members: [String: JSONValue] = [
                 "recordings": .integer(Int64(state.recordings)), "finished": .integer(Int64(state.recorded.count)),
             ]
-            if let failure = state.failure {
-                members["failure"] = .string(failure.what + (failure.cause.map { ": \($0)" } ?? ""))
-            }
+            if let failure { members["failure"] = .string(failure) }
             return .object(members)
         }
     }
