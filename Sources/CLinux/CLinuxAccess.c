@@ -16,12 +16,14 @@ int clinux_fanotify_open(void) {
         O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME);
 }
 
-int clinux_fanotify_watch_mount(int group, const char *path) {
-    return fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN, AT_FDCWD, path);
+static uint64_t kind(int writes) { return writes ? FAN_CLOSE_WRITE : FAN_OPEN; }
+
+int clinux_fanotify_watch_mount(int group, const char *path, int writes) {
+    return fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, kind(writes), AT_FDCWD, path);
 }
 
-int clinux_fanotify_ignore(int group, int fd) {
-    return fanotify_mark(group, FAN_MARK_ADD | ignore | survives_writes | evictable, FAN_OPEN, fd, NULL);
+int clinux_fanotify_ignore(int group, int fd, int writes) {
+    return fanotify_mark(group, FAN_MARK_ADD | ignore | survives_writes | evictable, kind(writes), fd, NULL);
 }
 
 void clinux_fanotify_forget(int group) {

@@ -1,3 +1,4 @@
+import CLinux
 import DFSModel
 import DFSSystem
 import Dispatch

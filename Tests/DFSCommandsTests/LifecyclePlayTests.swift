@@ -199,6 +199,47 @@ extension PlayWithMounts {
             #expect(try DirectoryListing.names(of: stage.store + "/live").isEmpty)
         }
 
+        @Test(.enabled(if: geteuid() == 0)) func writesOutsideAreListed() throws {
+            let run = try stage.launch(
+                "--", "sh", "-c",
+                "echo in > in; echo out > $DFS_OUTPUTS/out; echo home > $HOME/notes; echo tmp > \(stage.directory.path)/else"
+            )
+            #expect(run.code == 0 && run.errorText.contains("outside 2 files, not kept"), "\(run.errorText)")
+            let listed = try JSONValue.parse(
+                Array(try stage.done("cat", "run:latest/evidence/outside.json").utf8))
+            let paths = listed["files"]?.array?.compactMap { $0["path"]?.string }
+            #expect(paths == [stage.directory.path + "/else", stage.home + "/notes"], "\(listed)")
+            #expect(try stage.done("show", "latest").contains("outside"))
+        }
+
+        @Test(.enabled(if: Stage.canMount)) func dfsIsNoWayAround() throws {
+            try stage.directory.write("data/sub/x", "secret\n")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            let program = SpawnedProgram.products
+            let run = try stage.launch(
+                "--data", "x", "--deny", "x/sub", "--", "sh", "-c",
+                "\(program)/dfs cat x/sub/x; echo $?; \(program)/dfs-run -- cat {data:x}/sub/x; echo $?")
+            #expect(run.outputText == "2\n1\n", "\(run.errorText)")
+            #expect(try stage.done("cat", "run:latest/evidence/steps.jsonl").contains("\"refused\":true"))
+        }
+
+        /// The launcher's own locks are not lost to what the job opens.
+        @Test func aJobMayUseTheStore() throws {
+            try stage.directory.write("data/x", "frozen\n")
+            try stage.done("commit", "x", stage.directory.sub("data"))
+            let program = SpawnedProgram.products + "/dfs"
+            for _ in 0..<3 {
+                let run = try stage.launch(
+                    "--data", "x", "--", "sh", "-c", "\(program) ls; \(program) ls; \(program) ls; cat {data:x}/x")
+                #expect(run.code == 0, "\(run.errorText)")
+                #expect(try stage.json("show", "latest")["status"] == "succeeded")
+                #expect(try result()["access"]?["complete"] == true)
+            }
+            // A run that goes on is repeated by nobody, least of all by itself.
+            let again = try stage.launch("--", "sh", "-c", "\(program) rerun latest; echo $?")
+            #expect(again.outputText == "122\n", "\(again.errorText)")
+        }
+
         @Test func onATerminalTheJobHasOneToo() throws {
             try stage.directory.write("terminal.py", Self.terminal)
             let run = try stage.start(

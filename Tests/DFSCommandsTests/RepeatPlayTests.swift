@@ -104,6 +104,17 @@ extension PlayWithMounts {
             #expect(try stage.done("runs", "-q").split(separator: "\n").count == 5)
         }
 
+        /// As on a machine that never had the project.
+        @Test func theProjectIsGone() throws {
+            try run()
+            let id = try runID(back: 0)
+            try stage.shell("mv project away")
+            let again = try stage.dfs("rerun", id, "--check", in: stage.home)
+            #expect(again.code == 0, "\(again.errorText)")
+            #expect(!Files.exists(stage.project))
+            try stage.shell("mv away project")
+        }
+
         @Test func aCheckComparesResults() throws {
             try run()
             let id = try runID(back: 0)

@@ -6,10 +6,10 @@
 
 // A group that is told of opens after the fact, with no bound on its queue or marks; reads do not block. Needs CAP_SYS_ADMIN.
 int clinux_fanotify_open(void);
-// Asks for the opens of files through the mount at `path`.
-int clinux_fanotify_watch_mount(int group, const char *path);
-// Asks for no more opens of the file `fd`. The mark goes when the kernel drops the inode (Linux 6.0).
-int clinux_fanotify_ignore(int group, int fd);
+// Asks for the opens of files through the mount at `path`; with `writes`, for their ends after they could be written to.
+int clinux_fanotify_watch_mount(int group, const char *path, int writes);
+// Asks for no more of these of the file `fd`. The mark goes when the kernel drops the inode (Linux 6.0).
+int clinux_fanotify_ignore(int group, int fd, int writes);
 
 // Asks for nothing any more.
 void clinux_fanotify_forget(int group);

@@ -13,6 +13,7 @@ struct RunReport: Report {
     let host: JSONValue
     let witnesses: WitnessFields
     let notes: [RunNotes.Entry]
+    let life: RunLifeFields
 
     static func make(_ run: RunRecord, _ repository: Repository, now: Timestamp) throws(DFSError) -> RunReport {
         let documents = RunDocuments(repository: repository)
@@ -21,7 +22,9 @@ struct RunReport: Report {
             run: run, facts: RunFacts.make(run, repository, now: now), record: record,
             host: try documents.host(of: run),
             witnesses: WitnessFields.make(run, repository, result: record["result"]),
-            notes: RunNotes.of(run, repository))
+            notes: RunNotes.of(run, repository),
+            life: RunLifeFields.make(
+                run, repository, record, reason: record["text"]?["allow-secrets"]?.string))
     }
 
     var json: [String: JSONValue] {
@@ -30,6 +33,7 @@ struct RunReport: Report {
         members["record"] = record
         members["host"] = host
         members["environment"] = witnesses.json
+        members["annotations"] = life.annotations
         members["notes"] = .array(notes.map(\.json))
         for (name, tree) in trees { if let tree { members[name] = tree.json } }
         return members
@@ -76,7 +80,7 @@ struct RunReport: Report {
         for part in ["outputs", "work"] {
             fields += CaptureFields.cells(record["result"]?[part + "-capture"], of: part)
         }
-        fields += witnesses.cells
+        fields += witnesses.cells + life.cells
         if !run.tags.isEmpty { fields.append(("tags", .text(run.tags.joined(separator: " "), .accent))) }
         if let note = facts.text["note"]?.string { fields.append(("note", .text(note))) }
         fields += notes.map { ("note", $0.cell) }

@@ -3,6 +3,7 @@ import DFSHistory
 import DFSLedger
 import DFSModel
 import DFSRuns
+import DFSStore
 import DFSSystem
 import Glibc
 
@@ -23,9 +24,17 @@ struct AttachedRun {
         return AttachedRun(run: run, directory: directory)
     }
 
+    /// Refuses what would start another run from within one.
+    static func refuse(_ what: String, _ environment: ProcessEnvironment) throws(DFSError) {
+        guard let attached = current(environment) else { return }
+        throw DFSError(
+            .refused, "\(what) cannot be called by a job", cause: "this is part of run \(attached.run.short)",
+            hint: "dfs runs")
+    }
+
     /// Becomes the command. Never comes back unless it cannot.
     func execute(_ request: LaunchRequest, _ context: CommandContext) throws(DFSError) -> Never {
-        let repository = try context.repository()
+        let repository = try context.repository(isStep: true)
         let resolver = try context.resolver(repository)
         guard let record = resolver.state.run(run) else {
             throw DFSError(
@@ -70,11 +79,29 @@ struct AttachedRun {
     /// Personal text may be in arguments, and evidence cannot be redacted: only the program's name is noted.
     private func note(_ request: LaunchRequest, _ repository: Repository) {
         let program = request.command.first?.split(separator: "/").last.map(String.init) ?? ""
-        let line: JSONValue = [
-            "time": .string(Clock.now().description), "pid": .integer(Int64(getpid())),
-            "program": .string(NameText.encode(ArgumentText.bytes(of: program))),
-            "arguments": .integer(Int64(request.command.count - 1)),
-        ]
+        append(
+            [
+                "program": .string(NameText.encode(ArgumentText.bytes(of: program))),
+                "arguments": .integer(Int64(request.command.count - 1)),
+            ], repository)
+    }
+
+    /// What is denied to a job is denied to `dfs` in its hands: the store holds it all.
+    func checkDenials(_ repository: Repository) throws(DFSError) {
+        guard let record = try repository.state().run(run),
+            let plan = try? repository.objects.json(record.record.record, what: "the plan of run \(run)"),
+            let denied = plan["deny"]?.array, !denied.isEmpty
+        else { return }
+        append(["program": "dfs", "refused": true], repository)
+        throw DFSError(
+            .refused, "dfs cannot be used in run \(self.run.short)",
+            cause: "parts of the store are denied to it: \(denied.compactMap(\.string).joined(separator: " "))",
+            hint: "ls \(RunView.deepops)/self/data")
+    }
+
+    private func append(_ members: [String: JSONValue], _ repository: Repository) {
+        let line: JSONValue = .object(
+            members.merging(["time": .string(Clock.now().description), "pid": .integer(Int64(getpid()))]) { $1 })
         let path = LiveRun(storeRoot: repository.root, run: run).evidence + "/steps.jsonl"
         guard let file = try? OwnedDescriptor.open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, mode: 0o644) else {
             return

@@ -39,7 +39,8 @@ struct FrozenMounts: Sendable {
     private static func find(
         _ run: RunRecord, _ repository: Repository, _ say: (String) -> Void
     ) throws(DFSError) -> FrozenEnvironment.Found {
-        var found = try FrozenEnvironment.of(run, repository)
+        // What was known when the run was looked up may be old: a validation launches for hours.
+        var found = try FrozenEnvironment.of(try repository.state().run(run.id) ?? run, repository)
         let limit = Clock.monotonic() + UInt64(patience) * 1_000_000_000
         var isTold = false
         while case .absent(.beingFrozen) = found, run.end != nil, Clock.monotonic() < limit {

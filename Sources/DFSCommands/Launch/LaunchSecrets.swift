@@ -14,7 +14,7 @@ struct LaunchSecrets: Sendable {
     init(_ request: LaunchRequest, _ project: ProjectFile?, _ repository: Repository) throws(DFSError) {
         let words = request.command.map { ArgumentText.bytes(of: $0) }
         let found = SecretArguments(words)
-        let named = (request.recordedVariables ?? project?.run.environment ?? []).filter {
+        let named = (Self.searched + (request.recordedVariables ?? project?.run.environment ?? [])).filter {
             request.environment.variables[$0] != nil
         }
         let variables = named.flatMap { name in
@@ -43,6 +43,11 @@ struct LaunchSecrets: Sendable {
                 variables.map { ["name": .string(Self.text($0.0)), "rule": .string($0.1.rule.rawValue)] }),
         ]
     }
+
+    /// Where programs and modules are looked for: recorded like what the project names, since a rerun has to be told.
+    private static let searched = [
+        "CONDA_PREFIX", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV",
+    ]
 
     private static func text(_ argument: String) -> String { NameText.encode(ArgumentText.bytes(of: argument)) }
 

@@ -58,10 +58,13 @@ struct RecordedEnvironment {
         let words = found.prefix(4).map { "\($0.name) is \($0.kind == .absent ? "not set" : "different")" }
         let more = found.count > 4 ? " and \(found.count - 4) more" : ""
         let count = Quantity.count(found.count, "variable")
-        let recorded = then.value(first.name) == nil ? "=VALUE" : ""
+        let way =
+            then.value(first.name) == nil
+            ? "--ignore-env \(first.name), or: --env \(first.name)=VALUE"
+            : "--env \(first.name), or: --ignore-env \(first.name)"
         throw DFSError(
             .refused, "\(count) of run \(run) cannot be as before: \(words.joined(separator: ", "))\(more)",
             cause: "the environment is part of a run",
-            hint: "dfs rerun \(run) --env \(first.name)\(recorded), or: --ignore-env \(first.name)")
+            hint: "dfs rerun \(run) \(way)")
     }
 }

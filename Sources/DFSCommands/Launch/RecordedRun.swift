@@ -27,6 +27,11 @@ struct RecordedRun {
     private let repository: Repository
 
     init(_ run: RunRecord, _ repository: Repository, _ state: LedgerState) throws(DFSError) {
+        guard run.end != nil else {
+            throw DFSError(
+                .refused, "run \(run.id.short) has not ended", cause: "what it is, is not known before",
+                hint: "dfs logs -f \(run.id.short)")
+        }
         self.run = run
         self.repository = repository
         plan = try repository.objects.json(run.record.record, what: "the plan of run \(run.id)")

@@ -142,7 +142,7 @@ struct RunView {
                 let lower = RawPath("\(history)/code/\(root.project)/\(root.snapshot)")
                 steps.append(.overlay(at: at, lower: [lower], layer: RawPath(live.rootLayer(number))))
             }
-            if !plan.request.strict {
+            if !plan.request.strict, Files.isDirectory(root.survey.root) {
                 steps.append(.visible(real: at, at: at, paths: Self.visiblePaths(root.survey.excluded)))
             }
             return steps
@@ -163,7 +163,8 @@ struct RunView {
         } else if let lower = codeSource {
             steps.append(.overlay(at: root, lower: [lower], layer: RawPath(live.layer)))
         }
-        if !plan.request.strict {
+        // On another machine, or later, there may be no such directory.
+        if !plan.request.strict, Files.isDirectory(plan.survey.root) {
             steps.append(.visible(real: root, at: root, paths: Self.visiblePaths(plan.survey.excluded)))
         }
         return steps

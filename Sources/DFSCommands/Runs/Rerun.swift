@@ -31,6 +31,7 @@ struct Rerun: DFSCommand {
     }
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        try AttachedRun.refuse("dfs rerun", context.environment)
         let repository = try context.repository()
         context.closeDeadRuns(repository)
         let resolver = try context.resolver(repository)

@@ -34,6 +34,7 @@ struct Validate: DFSCommand {
     }
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        try AttachedRun.refuse("dfs validate", context.environment)
         let repository = try context.repository()
         context.closeDeadRuns(repository)
         let resolver = try context.resolver(repository)
@@ -44,7 +45,12 @@ struct Validate: DFSCommand {
             newData: newData, tolerances: try tolerance.map { text throws(DFSError) in try Tolerance.parse(text) },
             repetitions: repetitions, repeating: repeating, context: context, repository: repository)
         validation.announce()
-        if plan { return .done }
+        if plan {
+            if context.output.format == .json {
+                try context.output.object("dfs.validate.plan/1", validation.planRecord)
+            }
+            return .done
+        }
         let report = try validation.run()
         try context.output.report(report)
         return switch report.verdict.outcome {

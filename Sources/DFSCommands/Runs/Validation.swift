@@ -117,7 +117,7 @@ struct Validation {
         return report
     }
 
-    private var planRecord: [String: JSONValue] {
+    var planRecord: [String: JSONValue] {
         [
             "cells": .array(cells.map { .string($0.description) }), "repetitions": .integer(Int64(repetitions)),
             "tolerances": ValidationReport.json(tolerances),

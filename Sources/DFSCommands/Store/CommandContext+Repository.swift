@@ -11,8 +11,11 @@ extension CommandContext {
         return !store.isDefault || Files.exists(store.location + "/dfs-store.json")
     }
 
-    /// Opens the store that the configuration names. The default store is made when `creating` and it is not there yet.
-    func repository(creating: Bool = false, cacheBytes: Int = 64 << 20) throws(DFSError) -> Repository {
+    /// Opens the store that the configuration names. The default store is made when `creating` and it is not there yet. A job
+    /// to which something is denied may not, unless `isStep`: what it then calls sees the same view.
+    func repository(
+        creating: Bool = false, cacheBytes: Int = 64 << 20, isStep: Bool = false
+    ) throws(DFSError) -> Repository {
         let store = try storeLocation()
         guard !store.isRemote else {
             throw DFSError(
@@ -28,7 +31,10 @@ extension CommandContext {
             try Repository.create(at: store.location, signer: try signer())
             output.say("made a store in \(store.location)")
         }
-        return try Repository.open(at: store.location, cacheRoot: try directories.cache(), cacheBytes: cacheBytes)
+        let repository = try Repository.open(
+            at: store.location, cacheRoot: try directories.cache(), cacheBytes: cacheBytes)
+        if !isStep { try AttachedRun.current(environment)?.checkDenials(repository) }
+        return repository
     }
 
     /// The user's key; made on first use.

@@ -4,7 +4,8 @@ import DFSSystem
 import Glibc
 import Synchronization
 
-/// Is told which files are opened through given mounts, by whatever process (fanotify(7)). Directories are not watched.
+/// Is told which files are opened, or written to, through given mounts, by whatever process (fanotify(7)). Directories are not
+/// watched.
 ///
 /// Nothing waits for it: an open costs its event, and only the first of each file, as further ones are ignored until
 /// the kernel drops the file's inode. What it is told comes in order, some milliseconds late.
@@ -25,7 +26,14 @@ package final class OpenWatch: Sendable {
         func paused()
     }
 
+    package enum Kind: Sendable {
+        case opens
+        /// Files that were open for writing and are closed. `opened` is told of those.
+        case writes
+    }
+
     private let group: OwnedDescriptor
+    private let writes: Int32
     private let ending = Mutex(Ending(lost: 0, reason: nil))
     private let stopping: Mutex<OwnedDescriptor?>
     private let stopped: OwnedDescriptor
@@ -35,7 +43,8 @@ package final class OpenWatch: Sendable {
     private let descriptors: OwnedDescriptor
 
     /// Errors: `.cannotServe` with the reason why this process may not.
-    package init() throws(DFSError) {
+    package init(_ kind: Kind = .opens) throws(DFSError) {
+        writes = kind == .writes ? 1 : 0
         do throws(DFSError) {
             group = OwnedDescriptor(
                 adopting: try System.call("the kernel tells of no opens", fault: "fanotify") { clinux_fanotify_open() })
@@ -65,7 +74,7 @@ package final class OpenWatch: Sendable {
         let place = OwnedDescriptor(
             adopting: try System.call(what) { withCName(path.bytes) { clinux_open_in_root(root.raw, $0) } })
         let name = Mounts.path(of: place)
-        try System.call(what, fault: "fanotify") { clinux_fanotify_watch_mount(group.raw, name) }
+        try System.call(what, fault: "fanotify") { clinux_fanotify_watch_mount(group.raw, name, writes) }
         return try ViewBuilder.linkTarget(Array(name.utf8), at: AT_FDCWD)
     }
 
@@ -74,8 +83,21 @@ package final class OpenWatch: Sendable {
         clinux_fanotify_forget(group.raw)
     }
 
-    /// Begins to take what the kernel has to tell.
+    /// Whoever closes a file loses all POSIX locks that its process holds on it, also when it was opened anew, as each event's
+    /// is: files that are open here (an index's lock file) must not be told of.
+    private func passOverOwnFiles() {
+        for name in (try? DirectoryListing.names(of: "/proc/self/fd")) ?? [] {
+            guard let number = Int32(String(decoding: name, as: UTF8.self)) else { continue }
+            var status = stat()
+            if fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+                _ = clinux_fanotify_ignore(group.raw, number, writes)
+            }
+        }
+    }
+
+    /// Begins to take what the kernel has to tell. Of files that this process has open by now it is told nothing.
     package func start(_ receiver: any Receiver) throws(DFSError) {
+        passOverOwnFiles()
         let isStarted = Workers.detach { [self] in
             run(receiver)
             running.withLock { $0 = nil }
@@ -152,7 +174,7 @@ package final class OpenWatch: Sendable {
         _ file: Int32, _ path: UnsafeMutableRawBufferPointer, _ now: Timestamp, _ receiver: any Receiver
     ) {
         // Where it fails the file is told of again.
-        _ = clinux_fanotify_ignore(group.raw, file)
+        _ = clinux_fanotify_ignore(group.raw, file, writes)
         var name: UInt64 = 0
         let length = withUnsafeMutableBytes(of: &name) { name -> Int in
             Self.write(file, into: name)

@@ -24,12 +24,18 @@ package struct AccessReader {
         guard let end = run.end, let evidence = end.evidence,
             let entry = try reader.entry(at: [name], below: .root(evidence, modified: end.time)), entry.kind == .file
         else {
-            let cause = run.end == nil ? "the run has not ended" : "it was not recorded (--no-access)"
+            let cause = Self.absence(of: run, repository)
             throw DFSError(
                 .noReference, "run:\(run.id) has no record of what it opened", cause: cause,
                 hint: "dfs show run:\(run.id)")
         }
         statement = entry
+    }
+
+    private static func absence(of run: RunRecord, _ repository: Repository) -> String {
+        guard let end = run.end else { return "the run has not ended" }
+        let said = (try? repository.objects.json(end.record.record, what: "the result"))?["access"]
+        return (said?["none"] ?? said?["unknown"])?.string ?? "its evidence has none"
     }
 
     /// Calls `body` with each opened file, and returns the rest of the statement.

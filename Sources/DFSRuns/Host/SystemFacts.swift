@@ -109,7 +109,10 @@ package enum SystemFacts {
     }
 
     static func timeZone(_ environment: [String: String]) -> JSONValue {
-        if let zone = environment["TZ"], !zone.isEmpty { return .string(zone) }
+        if let zone = environment["TZ"], !zone.isEmpty {
+            return EnvironmentRecord.secrets("TZ", zone).isEmpty
+                ? .string(zone) : Fact.unknown("TZ looks like a secret")
+        }
         if let target = Files.linkTarget("/etc/localtime"), let range = target.firstRange(of: "/zoneinfo/") {
             return .string(String(target[range.upperBound...]))
         }

@@ -49,6 +49,7 @@ enum RunWitnesses {
         return [
             LiveKeeper(live: live, repository: repository, signer: signer),
             UsageWitness(plan, evidence: live.evidence, observer: observer), modules, libraries, freeze,
+            OutsideWitness(plan, live),
         ] + [plan.request.ranks].compactMap { $0 }
     }
 
