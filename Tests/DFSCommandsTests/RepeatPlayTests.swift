@@ -104,6 +104,29 @@ extension PlayWithMounts {
             #expect(try stage.done("runs", "-q").split(separator: "\n").count == 5)
         }
 
+        /// Modules from neither the code nor an environment, and packages that change between two runs.
+        @Test(.enabled(if: geteuid() == 0 && Stage.canMount)) func modulesFromOutsideComeBack() throws {
+            try stage.directory.write("beside/lib/mod.py", "value = 1\n")
+            try stage.directory.write(
+                "project/use.py", "import mod, os\nopen(os.environ['DFS_OUTPUTS'] + '/it', 'w').write(str(mod.value))\n"
+            )
+            let path = ["PYTHONPATH": stage.directory.sub("beside/lib")]
+            let first = try stage.start("dfs-run", ["--", "/usr/bin/python3", "use.py"], variables: path).wait()
+            try #require(first.code == 0, "\(first.errorText)")
+            let id = try runID(back: 0)
+            func again() throws -> SpawnedProgram.Result {
+                try stage.start("dfs", ["rerun", id, "--check"], variables: path).wait()
+            }
+            #expect(try again().code == 0)
+            try stage.directory.write("beside/lib/mod.py", "value = 2\n")
+            let changed = try again()
+            #expect(changed.code == 0, "\(changed.errorText)")
+            try stage.shell("rm -r beside")
+            let gone = try again()
+            #expect(gone.code == 0, "\(gone.errorText)")
+            #expect(!Files.exists(stage.directory.sub("beside")))
+        }
+
         /// As on a machine that never had the project.
         @Test func theProjectIsGone() throws {
             try run()

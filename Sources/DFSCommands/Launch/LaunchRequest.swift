@@ -46,6 +46,8 @@ struct LaunchRequest {
     var repeats: RunID?
     /// The environment of the run that is repeated, where this machine has another.
     var environmentMounts: FrozenMounts?
+    /// Modules from outside of code and environment, where this machine has others.
+    var importedMounts: ImportedMounts?
     /// Names of variables whose values are recorded; `nil`: those of `dfs.toml`.
     var recordedVariables: [String]?
 

@@ -93,6 +93,8 @@ struct RecordedRun {
         var request = LaunchRequest(command: try command, environment: own)
         request.recordedVariables = environment.named
         request.roots = roots
+        request.importedMounts = try ImportedMounts(of: run, repository)
+        if let imported = request.importedMounts { context.output.say(imported.words) }
         request.environmentMounts = try FrozenMounts(of: run, repository, threads: context.jobs) {
             context.output.say($0)
         }

@@ -171,6 +171,7 @@ final class RunSession {
             "in-place": .bool(plan.request.inPlace), "access": .bool(plan.request.recordsAccess),
             "deny": .array(denials.rules.map { .string($0.reference) }), "drift": plan.drift?.json ?? .null,
             "strict": .bool(plan.request.strict), "git": plan.git,
+            "imported-mounts": plan.request.importedMounts?.json ?? .null,
             "environment-mounts": plan.request.environmentMounts?.json ?? .null,
             "environment": plan.secrets.environment.json, "secrets": plan.secrets.json,
             "capabilities": plan.capabilities.json,
@@ -209,6 +210,14 @@ final class RunSession {
             view.serving = serving
             view.environmentSteps =
                 try plan.request.environmentMounts?.steps(history: history, threads: context.jobs) ?? []
+            if let imported = plan.request.importedMounts {
+                if let history {
+                    view.environmentSteps += imported.steps(history: history)
+                } else {
+                    context.output.warn(
+                        "modules from outside are this machine's: there is no FUSE here to show the recorded ones")
+                }
+            }
             view.denials = denials
         }
         if history == nil, !serving.isSealed || plan.inputs.isEmpty {

@@ -36,6 +36,7 @@ struct CompareReport: Report {
                         )
                     })),
             "outputs": c.outputs?.json() ?? .null, "work": c.work?.json() ?? .null,
+            "packages": c.packages?.json() ?? .null,
             "problems": .array(c.problems.map { .string($0) }),
         ]
     }
@@ -65,7 +66,7 @@ struct CompareReport: Report {
     }
 
     private var rows: [CompareRow] {
-        [run, same(.arguments, command(a), command(b))] + code + data + environment + host
+        [run, same(.arguments, command(a), command(b))] + code + data + environment + packages + host
             + [same(.seed, text(a.seed), text(b.seed))] + parameters + metrics
             + [tree(.outputs, comparison.outputs, \.outputs), tree(.work, comparison.work, \.work)]
             + [same(.exit, exit(a), exit(b)), time, processor] + usage
@@ -99,6 +100,11 @@ struct CompareReport: Report {
             return CompareRow(
                 "data/\(input.key)", name(input.a), name(input.b), !input.isSame, input.files?.summary ?? "")
         }
+    }
+
+    private var packages: [CompareRow] {
+        func state(_ side: RunSide) -> String { side.run.environment == nil ? "not frozen" : "" }
+        return [same(.packages, state(a), state(b), comparison.packages?.summary ?? "")]
     }
 
     private var environment: [CompareRow] {

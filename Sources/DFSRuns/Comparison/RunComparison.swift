@@ -16,6 +16,8 @@ package struct RunComparison: Sendable {
     /// `nil` where a run has not ended or its outputs cannot be read.
     package let outputs: TreeComparison?
     package let work: TreeComparison?
+    /// Between the frozen environments; `nil` where one of them is missing.
+    package let packages: TreeComparison?
     /// What could not be read.
     package let problems: [String]
 
@@ -50,13 +52,14 @@ package struct RunComparison: Sendable {
         metrics = MetricComparison.all(a.metrics, b.metrics)
         outputs = trees(a.run.end?.outputs, b.run.end?.outputs)
         work = trees(a.run.end?.work, b.run.end?.work)
+        packages = trees(a.run.environment, b.run.environment)
         self.problems = problems
     }
 
     // MARK: Verdicts
 
     package enum Aspect: String, Sendable, CaseIterable {
-        case arguments, code, data, environment, host, seed, parameters, metrics, outputs, work, exit
+        case arguments, code, data, environment, packages, host, seed, parameters, metrics, outputs, work, exit
     }
 
     /// What differs. Times, use of resources and logs are never among it.
@@ -69,6 +72,8 @@ package struct RunComparison: Sendable {
         case .data: data.allSatisfy(\.isSame)
         case .environment: environment.isSame
         case .host: host.map { $0.driftClass == .identical } ?? (a.host == nil && b.host == nil)
+        // What only one of them has is the library of another program as often as a package.
+        case .packages: packages.map { $0.count(.different) == 0 } ?? true
         case .seed: a.seed == b.seed
         case .parameters: a.metrics.parameters == b.metrics.parameters
         case .metrics: metrics.allSatisfy(\.isSame)
