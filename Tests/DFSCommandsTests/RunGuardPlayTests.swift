@@ -114,6 +114,12 @@ extension PlayWithMounts {
             let shown = try stage.done("show", "latest")
             #expect(shown.contains("outputs special files left out  1: pipe"), "\(shown)")
             #expect(shown.contains("1: large (200 B)"), "\(shown)")
+
+            // What the job removes from the project is no special file.
+            let removed = try stage.launch("--", "sh", "-c", "rm train.sh; echo new > new")
+            #expect(removed.errorText.contains("work 1 file, 4 B, 1 removed"), "\(removed.errorText)")
+            let result2 = try stage.json("show", "latest")["record"]?["result"]
+            #expect(result2?["work-deleted"]?["paths"] == ["train.sh"], "\(result2 ?? .null)")
         }
 
         /// Of the first three descriptors some are closed: what the program opens does not take their place.

@@ -372,8 +372,9 @@ final class RunSession {
         }
         let reason = ending.reason == "exit \(code)" ? "" : ": \(ending.reason)"
         let end = ending.outcome == .succeeded ? "" : " \(ending.outcome.rawValue) (exit \(code)\(reason))"
+        let deleted = sealed.deleted == 0 ? "" : ", \(sealed.deleted) removed"
         let parts =
-            [part("outputs", sealed.outputs), part("work", sealed.work)] + leftOut
+            [part("outputs", sealed.outputs), part("work", sealed.work) + deleted] + leftOut
             + witnesses.compactMap(\.words)
         context.output.say(
             "run \(plan.name)\(end): \(parts.joined(separator: "; ")); dfs show run:\(plan.run.uuid.digits.suffix(8))")

@@ -25,6 +25,8 @@ package struct RunSeal {
         package let logs: TreeReference
         package let evidence: TreeReference?
         package let notes: CaptureNotes
+        /// How many paths of the project the job removed.
+        package let deleted: Int
         /// What looks like secrets in the logs and working files.
         package let secrets: [LocatedSecret]
         /// `false` when the run had been ended before, by whoever may.
@@ -75,6 +77,10 @@ package struct RunSeal {
             "outputs": left.outputs.json, "work": left.work.json, "logs": left.logs.json,
             "evidence": left.evidence?.json ?? .null,
             "outputs-capture": left.outputsNotes.json, "work-capture": left.workNotes.json,
+            "work-deleted": [
+                "count": .integer(Int64(left.deleted.count)),
+                "paths": .array(left.deleted.prefix(Self.listed).map { .string(NameText.encode($0)) }),
+            ],
             "secrets": secrets.json,
         ]
         record.merge(result) { $1 }
@@ -107,6 +113,7 @@ package struct RunSeal {
         try? live.remove()
         return Sealed(
             outputs: left.outputs, work: left.work, logs: left.logs, evidence: left.evidence, notes: left.workNotes,
+            deleted: left.deleted.count,
             secrets: secrets.found, isRecorded: isRecorded)
     }
 
@@ -115,6 +122,8 @@ package struct RunSeal {
         let outputs, work, logs: TreeReference
         let evidence: TreeReference?
         let outputsNotes, workNotes: CaptureNotes
+        /// Paths of the project that the job removed.
+        var deleted: [[UInt8]] = []
         let base: RecordReference
         /// Events on whose packs what was taken without reading rests.
         var events: [EventPacks] = []
@@ -139,13 +148,33 @@ package struct RunSeal {
         let outputs = try capture(Self.outputs, in: folder, writer, filter: nil, limit: nil, cache)
         let work = try capture(
             Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize, inspector: secrets.below("work"))
+        let (workNotes, deleted) = Self.tellingDeleted(work.notes, in: try Self.open(Self.work, in: folder))
         let logs = try capture(
             Self.logs, in: folder, writer, filter: nil, limit: nil, inspector: secrets.below("logs"))
         let evidence = try capture(Self.evidence, in: folder, writer, filter: nil, limit: nil)
         return Left(
             outputs: outputs.summary, work: work.summary, logs: logs.summary,
             evidence: evidence.summary, outputsNotes: outputs.notes,
-            workNotes: work.notes, base: recorded?.record ?? run.record, events: [cache?.rows].compactMap { $0 })
+            workNotes: workNotes, deleted: deleted, base: recorded?.record ?? run.record,
+            events: [cache?.rows].compactMap { $0 })
+    }
+
+    private static let listed = 1000
+
+    /// In the upper part of an overlay a character device 0/0 says that the name was removed: no special file is left out.
+    private static func tellingDeleted(
+        _ notes: CaptureNotes, in folder: OwnedDescriptor
+    ) -> (notes: CaptureNotes, deleted: [[UInt8]]) {
+        var notes = notes
+        func isDeleted(_ path: [UInt8]) -> Bool {
+            var status = stat()
+            let code = withCName(path) { fstatat(folder.raw, $0, &status, AT_SYMLINK_NOFOLLOW) }
+            return code == 0 && status.st_mode & S_IFMT == S_IFCHR && status.st_rdev == 0
+        }
+        let deleted = notes.special.filter(isDeleted)
+        let removed = Set(deleted)
+        notes.special.removeAll { removed.contains($0) }
+        return (notes, deleted)
     }
 
     /// Opens the run's folder, which no link can stand in for. Whoever is not its launcher must own it: others can make
