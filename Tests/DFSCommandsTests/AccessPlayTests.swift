@@ -325,7 +325,7 @@ extension PlayWithMounts {
             try stage.expectNothingLeft()
         }
 
-        /// What a run is denied, and where it is noted, is in no command line.
+        /// What a run is denied, and where it is noted, is in no command line of a server.
         @Test func commandLinesTellNothing() throws {
             try prepare()
             let go = stage.directory.sub("go")
