@@ -1,4 +1,5 @@
 import DFSModel
+import DFSRuns
 import DFSSystem
 import DFSTestSupport
 import Glibc
@@ -182,6 +183,26 @@ extension PlayWithMounts {
             #expect(try summary()["complete"] == false)
         }
 
+        /// Killed with its supervisor, before it wrote anything of what was read: the record does not pass for complete.
+        @Test func aServerThatIsGoneForGoodIsNamed() throws {
+            try prepare()
+            let script =
+                "echo > \(stage.directory.sub("began")); while [ ! -e \(stage.directory.sub("gone")) ]; do sleep 0.02; done"
+            let run = try stage.start("dfs-run", ["--", "sh", "-c", script])
+            Stage.eventually("the job") { Files.exists(stage.directory.sub("began")) }
+            // Stopped first: it would end in order when it finds itself alone.
+            let (server, supervisor) = (try stage.process("__serve"), try stage.process("__supervise"))
+            kill(server, SIGSTOP)
+            for process in [supervisor, server] { kill(process, SIGKILL) }
+            try stage.directory.write("gone", "")
+            let result = try run.wait()
+            #expect(result.code == 0, "\(result.errorText)")
+            let coverage = try statement()["predicate"]?["dfsCoverage"]
+            #expect(coverage?["code"]?["monitor"] == "fuse" && coverage?["complete"] == false, "\(coverage ?? .null)")
+            #expect(coverage?["gaps"]?.array?.isEmpty == false)
+            #expect(try summary()["complete"] == false)
+        }
+
         @Test func itCanBeTurnedOff() throws {
             try prepare()
             #expect(
@@ -256,6 +277,71 @@ extension PlayWithMounts {
                 let result = try stage.launch("--deny", "faces@v1/test", "--", "sh", "-c", script)
                 #expect(result.code == 0 && result.outputText == "train 1\n", "\(result.errorText)")
                 #expect(try stage.text(mount + "/datasets/faces/v1/test/1.txt") == "test 1\n")
+            }
+        }
+
+        /// Sealed views too: also where the denied bytes have another name, in another dataset, or in a snapshot of code.
+        @Test(.enabled(if: Stage.canSeal)) func sealedMountsOfTheHostAreClosedToo() throws {
+            try prepare()
+            try stage.shell("mv data/test data/holdout")
+            try stage.done("commit", "faces", stage.directory.sub("data"))
+            try stage.done("commit", "copies", stage.directory.sub("data"))
+            try stage.shell("cp data/holdout/1.txt data/single.txt; rm -r data/holdout")
+            try stage.done("commit", "singles", stage.directory.sub("data"))
+            try Files.makeDirectories(stage.directory.sub("project/fixtures"))
+            try stage.done("export", "faces@v1/test", stage.directory.sub("project/fixtures/faces"))
+            let code = try #require(try stage.json("code", "snapshot")["reference"]?.string)
+            var places = [String]()
+            for (name, reference) in [
+                ("v1", "faces@v1"), ("v2", "faces@v2"), ("other", "copies"), ("singles", "singles"), ("code", code),
+            ] {
+                let place = stage.directory.sub("mounts/" + name)
+                try Files.makeDirectories(place)
+                try stage.done("mount", "--seal", reference, place)
+                places.append(place)
+            }
+            let base = stage.directory.sub("mounts")
+            let closed = ["v1/test/1.txt", "v2/holdout/1.txt", "other/holdout/2.txt", "code/fixtures/faces/1.txt"]
+            let script =
+                "cd \(base); for f in \(closed.joined(separator: " ")); do cat $f && echo open: $f; done\n"
+                + "cat v1/train/1.txt v2/train/2.txt other/train/3.txt code/helper.py singles/single.txt"
+            let result = try stage.launch("--deny", "faces@v1/test", "--", "sh", "-c", script)
+            #expect(
+                result.code == 0 && result.outputText == "train 1\ntrain 2\ntrain 3\nVALUE = 1\ntest 1\n",
+                "\(result.outputText)\(result.errorText)")
+            #expect(try #require(try summary()["denied"]?.integer) >= 4)
+            // A file, and a whole version.
+            let file = try stage.launch(
+                "--deny", "faces@v1/test/1.txt", "--", "sh", "-c",
+                "cd \(base); cat v1/test/1.txt v2/holdout/1.txt other/holdout/1.txt singles/single.txt; cat v2/holdout/2.txt"
+            )
+            #expect(file.code == 0 && file.outputText == "test 2\n", "\(file.outputText)\(file.errorText)")
+            let whole = try stage.launch(
+                "--deny", "faces@v2", "--", "sh", "-c",
+                "cd \(base); cat v2/tool other/tool; ls v2 other; cat v1/train/1.txt")
+            #expect(whole.code == 0 && whole.outputText == "train 1\n", "\(whole.outputText)\(whole.errorText)")
+            #expect(try stage.text(base + "/v2/holdout/1.txt") == "test 1\n")
+            for place in places { try stage.done("umount", place) }
+            try stage.expectNothingLeft()
+        }
+
+        /// What a run is denied, and where it is noted, is in no command line of a server.
+        @Test func commandLinesTellNothing() throws {
+            try prepare()
+            let go = stage.directory.sub("go")
+            let run = try stage.start(
+                "dfs-run",
+                [
+                    "--deny", "faces@v1/test", "--", "sh", "-c",
+                    "echo > ../on; while [ ! -e \(go) ]; do sleep 0.02; done",
+                ])
+            Stage.eventually("the job") { Files.exists(stage.directory.sub("on")) }
+            let lines = try stage.processes().filter { $0.contains("__") }
+            try stage.directory.write("go", "")
+            #expect(try run.wait().code == 0)
+            #expect(lines.contains { $0.contains("__serve") } && lines.contains { $0.contains("__supervise") })
+            for word in ["faces", stage.store, AccessLogName.server] {
+                #expect(!lines.contains { $0.contains(word) }, "\(lines)")
             }
         }
 

@@ -100,6 +100,31 @@ extension PlayWithMounts {
             #expect(log.count == 4, "\(log)")
         }
 
+        /// What is said in words is recorded as well; of a snapshot's reason nothing can be redacted.
+        @Test func reasonsAndNotes() throws {
+            let secret = "the key is \(Canary.gitHub)"
+            try stage.directory.write("project/a.py", "print(1)\n")
+            for command in [["snapshot"], ["watch"]] {
+                let result = try stage.start("dfs", ["code"] + command + ["--allow-secrets", secret]).wait()
+                #expect(
+                    result.code == 2 && result.errorText.contains("--allow-secrets: github-token"),
+                    "\(result.errorText)")
+                #expect(result.errorText.split(separator: "\n").count == 3 && !result.errorText.contains(Canary.gitHub))
+            }
+            #expect(try refused("--allow-secrets", secret, "--", "true").contains("--allow-secrets: github-token"))
+            #expect(try refused("--note", secret, "--", "true").contains("--note: github-token"))
+            #expect(try stage.launch("--", "true").code == 0)
+            let note = try stage.dfs("note", "latest", secret)
+            #expect(note.code == 2 && note.errorText.contains("the note: github-token"), "\(note.errorText)")
+            #expect(try stage.done("note", "latest", "good").contains("has a note"))
+            #expect(holders(of: Canary.gitHub, in: try everything()) == 0)
+            try stage.directory.write("project/b.py", "k = '\(Canary.gitHub)'\n")
+            try stage.done("code", "snapshot", "--allow-secrets", "of a test account")
+            let log = try stage.json("code", "log", "-n", "1")
+            let record = try stage.json("show", try #require(log["reference"]?.string))["record"]
+            #expect(record?["secrets"]?["reason"] == "of a test account")
+        }
+
         @Test func argumentsAndVariables() throws {
             let random = Canary.random(32, seed: 32)
             let text = try refused("--", "echo", "--api-key", random)

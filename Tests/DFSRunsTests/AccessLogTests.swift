@@ -99,6 +99,26 @@ struct AccessLogTests {
             text.contains("replaced") && text.contains("1970-01-01T00:00:01") && text.contains("00:00:09"), "\(text)")
     }
 
+    /// Of a server that was killed before it wrote there is no session, and nothing is known of what it showed.
+    @Test func aServerWithoutALogIsAGap() throws {
+        let served = AccessCoverage.Served(
+            key: "faces", dataset: "team/faces", version: 3, files: 9, way: "fuse", monitor: "fuse")
+        for (data, code) in [([], "fuse"), ([served.json], "none")] as [([JSONValue], String)] {
+            try? Files.remove(folder.sub(AccessLogName.server))
+            try? Files.remove(folder.sub(AccessLogName.launcher))
+            var launcher = launcher(data)
+            launcher.append(["code": AccessCoverage.Code(monitor: code).json])
+            launcher.append(Self.end)
+            launcher.flush()
+            let gaps = AccessCoverage(try AccessTrace.read(folder: folder.path)).gaps
+            #expect(gaps.count == 1 && gaps.first?.contains("left no log") == true, "\(gaps)")
+            var server = log()
+            server.append(Self.end)
+            server.flush()
+            #expect(AccessCoverage(try AccessTrace.read(folder: folder.path)).gaps == [])
+        }
+    }
+
     @Test func lossIsSaid() throws {
         var launcher = launcher()
         launcher.append(["end": 1, "lost": 3, "reason": "the kernel's queue overflowed"])

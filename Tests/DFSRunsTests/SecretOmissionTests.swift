@@ -21,6 +21,7 @@ import Testing
         let url = "index-url = https://me:h7Gk2pQz9@pypi.intern/simple\n"
         #expect(admits("pip.conf", "[global]\n" + url)?.cause == "it holds a secret, line 2: url-credentials")
         #expect(admits("pip.conf", "[global]\nindex-url = https://pypi.org/simple\n") == nil)
+        #expect(admits(".netrc", "machine a login me password strawberry\n")?.cause?.contains("line 1") == true)
         #expect(admits("module.py", "key = '\(Canary.gitHub)'\n") == nil)
     }
 }

@@ -1,3 +1,4 @@
+import DFSLedger
 import DFSModel
 import DFSRuns
 import DFSSystem
@@ -23,6 +24,7 @@ import Testing
         (.stripeKey, "sk" + "_live_" + Canary.random(24)), (.stripeKey, "rk" + "_live_" + Canary.random(99)),
         (.openAIKey, "sk" + "-proj-" + Canary.random(74) + "T3Blbk" + "FJ" + Canary.random(74, seed: 2)),
         (.openAIKey, "sk" + "-" + Canary.random(20) + "T3Blbk" + "FJ" + Canary.random(20, seed: 2)),
+        (.openRouterKey, "sk" + "-or-v1-" + Canary.hex(64)),
         (.anthropicKey, "sk" + "-ant-api03-" + Canary.random(93) + "AA"),
         (.huggingFaceToken, "hf" + "_" + Canary.letters(34, Canary.upper + Canary.lower)),
         (.npmToken, "npm" + "_" + Canary.random(36)),
@@ -90,6 +92,75 @@ import Testing
         }
         #expect(rules("DB_PASSWORD=hx7!kq9z\n", settings: true) == ["password-assignment"])
         #expect(rules("//registry.npmjs.org/:_authToken=\(random)\n", settings: true) == ["secret-assignment"])
+    }
+
+    /// `pass`, `auth` and `creds` are parts of many other words, and names of much else.
+    @Test func shortNames() {
+        let random = Canary.random(32, seed: 17), login = Base64.encode(Array("robot:hx7!kq9z".utf8))
+        for text in [
+            "DB_PASS=hx7!kq9z\n", "SMTP_PASS=sommer2024\n", "  pass: hx7!kq9z\n", "export DB_PASS=\(random)\n",
+        ] {
+            #expect(rules(text, settings: true) == ["password-assignment"], "\(text)")
+        }
+        for text in ["db_pass = 'hx7!kq9z'", "{\"dbPass\": \"Sommer2024\"}", "pass='\(random)'"] {
+            #expect(rules(text) == ["password-assignment"], "\(text)")
+        }
+        for text in [
+            "{\"auths\": {\"https://index.docker.io/v1/\": {\"auth\": \"\(login)\"}}}", "creds = '\(random)'",
+            "auth = \"\(random)\"", "dbCreds: '\(login)'",
+        ] {
+            #expect(rules(text) == ["secret-assignment"], "\(text)")
+        }
+        #expect(rules("_auth=\(login)\n", settings: true) == ["secret-assignment"])
+        for text in [
+            "bypass = 'hx7!kq9z'", "oauth = \"\(random)\"", "compass: 'north-by-2024x'", "first_pass = 'stage-two-2'",
+            "pass = 'simplify-cfg2'", "auth = 'requests.auth.HTTPBasicAuth2'", "passed = 'Sommer2024'",
+            "auth = \"\(Base64.encode(Array("username:password".utf8)))\"", "author = '\(random)'",
+            "auth_type = '\(random)'", "creds = 'projects/12345/secrets/one'", "pass = 'changeme123'",
+        ] {
+            #expect(rules(text) == [], "\(text)")
+        }
+    }
+
+    /// Files that hold nothing but secrets, and have a form of their own.
+    @Test func filesOfSecrets() throws {
+        let scratch = try Scratch()
+        func found(_ name: String, _ text: String) throws -> [String] {
+            try scratch.write(name, text)
+            let file = try OwnedDescriptor.open(scratch.path + "/" + name, O_RDONLY)
+            return try SecretFile.scan(file, name: Array(("home/" + name).utf8), size: UInt64(text.utf8.count)).map {
+                "\($0.finding.line): \($0.finding.rule.rawValue)"
+            }
+        }
+        let netrc =
+            "machine a.intern login me password hx7kq9z\nmachine b.intern\n  login me\n  password\n\tstrawberry\n"
+        #expect(try found(".netrc", netrc) == ["1: password-assignment", "5: password-assignment"])
+        #expect(try found("_netrc", netrc).count == 2)
+        #expect(try found("notes.txt", netrc) == [])
+        #expect(try found(".netrc", "default login anonymous password your-password\n") == [])
+        let pgpass = "# host:port:db:user:secret\ndb.intern:5432:*:app:straw:berry\n[\\:\\:1]:*:*:me:kiwifruit\na:b:c\n"
+        #expect(try found(".pgpass", pgpass) == ["2: password-assignment", "3: password-assignment"])
+        #expect(try found("pgpass.conf", pgpass).count == 2)
+        #expect(try found(".pgpass", "localhost:5432:db:user:${PASSWORD}\n") == [])
+        let kaggle = "{\"username\":\"me\",\"key\":\"\(Canary.hex(32, seed: 18))\"}"
+        #expect(try found("kaggle.json", kaggle) == ["1: kaggle-api-key"])
+        #expect(try found("other.json", kaggle) == [])
+    }
+
+    /// However many lines are waived, the one that is not is found.
+    @Test func waivedSecretsHideNone() throws {
+        let scratch = try Scratch()
+        var text = ""
+        for seed in 0..<1100 {
+            text += "TOKEN='\(Canary.random(32, seed: UInt64(seed) + 100))'  # gitleaks:allow\n"
+            text += "k = '\(Canary.gitHub)'  # dfs:allow-secret\n"
+        }
+        text += "API_KEY='\(Canary.random(32, seed: 19))'\n"
+        try scratch.write("many.py", text)
+        let file = try OwnedDescriptor.open(scratch.path + "/many.py", O_RDONLY)
+        let found = try SecretFile.scan(file, name: Array("many.py".utf8), size: UInt64(text.utf8.count))
+        #expect(found.filter { !$0.isWaived }.map(\.finding.line) == [2201])
+        #expect(found.count(where: \.isWaived) > 2000)
     }
 
     @Test func headersAndURLs() {

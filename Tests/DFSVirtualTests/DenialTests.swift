@@ -101,6 +101,17 @@ struct DenialTests {
         #expect(Denials(json: "x") == nil)
     }
 
+    /// The launcher writes its log when the folder stays; from then on a killed server has left at least that it watched.
+    @Test func theLogBeginsWithTheJob() throws {
+        let walker = try walker("split/test")
+        walker.tree.accesses?.write(walker.tree)
+        #expect(!Files.exists(folder.sub(AccessLogName.server)))
+        try folder.write(AccessLogName.launcher, "{\"format\":\"dfs.access-log/1\",\"monitor\":\"launcher\"}\n")
+        for _ in 0..<2 { walker.tree.accesses?.write(walker.tree) }
+        let sessions = try AccessTrace.read(folder: folder.path).sessions
+        #expect(sessions.map(\.monitor) == ["launcher", "fuse"] && sessions.last?.hasEnded == false)
+    }
+
     @Test func readsAndRefusalsAreNoted() throws {
         let walker = try walker("split/test")
         for _ in 0..<3 { #expect(try walker.text("datasets/ct/v1/split/train/1") == "train") }

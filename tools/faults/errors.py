@@ -112,7 +112,7 @@ def end_servers(root):
             words = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        if words.startswith(b"dfs\0__serve\0") and b'"' + os.fsencode(root) + b"/" in words:
+        if words.startswith(b"dfs\0__serve\0") and b"\0" + os.fsencode(root) + b"/" in words:
             os.kill(int(process.name), signal.SIGKILL)
 
 

@@ -23,6 +23,7 @@ struct CapturedCode: Sendable {
     var waived = [WaivedSecret]()
 
     /// `dfs.code/1`. `reason`: why secrets were let pass, where no text of a run says it.
+    /// It stays for good: the entry has no text that could be redacted, so a reason with a secret in it was refused.
     func record(reason: String? = nil) -> JSONValue {
         var secrets: [String: JSONValue] = ["waived": .array(waived.prefix(Self.listed).map(\.json))]
         if let reason, !waived.isEmpty { secrets["reason"] = .string(reason) }

@@ -9,11 +9,14 @@ struct CodeSnapshot: DFSCommand {
         commandName: "snapshot", abstract: "Record a project's code as it is now.")
 
     @Argument(help: "A directory of the project (default: this one).") var path: String?
-    @Option(help: ArgumentHelp("Record what looks like a secret, and why that is no harm.", valueName: "reason"))
+    @Option(
+        help: ArgumentHelp(
+            "Record what looks like a secret, and why that is no harm; the reason stays.", valueName: "reason"))
     var allowSecrets: String?
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        try SpokenSecrets.refuse(reason: allowSecrets, command: "dfs code snapshot")
         let directory = try context.directory(path)
         let repository = try context.repository(creating: true)
         let capture = try context.projectCapture(directory, repository, allowSecrets: allowSecrets)

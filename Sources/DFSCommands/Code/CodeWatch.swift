@@ -12,11 +12,14 @@ struct CodeWatch: DFSCommand {
         commandName: "watch", abstract: "Record a project's code whenever it changes, until interrupted.")
 
     @Argument(help: "A directory of the project (default: this one).") var path: String?
-    @Option(help: ArgumentHelp("Record what looks like a secret, and why that is no harm.", valueName: "reason"))
+    @Option(
+        help: ArgumentHelp(
+            "Record what looks like a secret, and why that is no harm; the reason stays.", valueName: "reason"))
     var allowSecrets: String?
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
+        try SpokenSecrets.refuse(reason: allowSecrets, command: "dfs code watch")
         let directory = try context.directory(path)
         let repository = try context.repository(creating: true)
         let capture = try context.projectCapture(directory, repository, allowSecrets: allowSecrets)

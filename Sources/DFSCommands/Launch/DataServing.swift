@@ -116,7 +116,7 @@ struct DataServingChoice {
     }
 
     /// Files in a version above which it is not looked for what is denied in it: FUSE looks where the job does.
-    private static let searched: UInt64 = 200_000
+    static let searched: UInt64 = 200_000
 
     /// Directories in the data over which denied ones can be mounted; `nil` where that is not all.
     private func denied(in input: DataInput, _ denials: Denials) throws(DFSError) -> [[[UInt8]]]? {

@@ -12,6 +12,7 @@ struct LaunchSecrets: Sendable {
     let json: JSONValue
 
     init(_ request: LaunchRequest, _ project: ProjectFile?, _ repository: Repository) throws(DFSError) {
+        try SpokenSecrets.refuse(reason: request.allowSecrets, command: "dfs-run")
         let words = request.command.map { ArgumentText.bytes(of: $0) }
         let found = SecretArguments(words)
         let named = (Self.searched + (request.recordedVariables ?? project?.run.environment ?? [])).filter {
@@ -20,7 +21,7 @@ struct LaunchSecrets: Sendable {
         let variables = named.flatMap { name in
             EnvironmentRecord.secrets(name, request.environment.variables[name] ?? "").map { (name, $0) }
         }
-        let note = SecretScanner.scan(ArgumentText.bytes(of: request.note ?? ""), asSettings: true)
+        let note = SpokenSecrets.found(in: request.note ?? "")
         if request.allowSecrets == nil {
             try Self.refuse(
                 found.found.map(\.sentence) + variables.map { "variable \($0.0): \($0.1.sentence)" }

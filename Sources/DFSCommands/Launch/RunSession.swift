@@ -219,6 +219,11 @@ final class RunSession {
                 }
             }
             view.denials = denials
+            if let history, !denials.isEmpty {
+                view.hostCovers = DeniedMounts(
+                    repository: repository, state: state, denials: denials, history: history
+                ).steps()
+            }
         }
         if history == nil, !serving.isSealed || plan.inputs.isEmpty {
             let cause = server.failure.map { $0.cause ?? $0.what } ?? plan.capabilities.userNamespace.reason

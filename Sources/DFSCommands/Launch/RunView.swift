@@ -17,6 +17,8 @@ struct RunView {
     /// Data that needs no FUSE.
     var serving = DataServing()
     var denials = Denials()
+    /// What stands over mounts of the host that would show what is denied.
+    var hostCovers: [EnterPlan.Step] = []
     /// Copies that stand in for the mount.
     var copiedData: [String: String] = [:]
     var copiedCode: String?

@@ -4,7 +4,7 @@ import DFSModel
 import DFSSystem
 import Glibc
 
-/// The process that owns a mount: `dfs __supervise REQUEST`. It holds the kernel's end of the connection, so that the
+/// The process that owns a mount: `dfs __supervise FD MOUNTPOINT`. It holds the kernel's end of the connection, so that the
 /// mount outlives its server; starts the server, and another when that one dies, hangs or stops. The kernel gives the next
 /// one what the last had taken and not answered, so that readers see a pause.
 ///
@@ -211,9 +211,7 @@ final class MountSupervisor {
 
     private func spawn(_ request: ServeRequest, _ inherited: [OwnedDescriptor]) throws(DFSError) -> ChildProcess {
         let log = OwnedDescriptor(adopting: try System.call("no log") { clinux_fcntl(2, F_DUPFD_CLOEXEC, 3) })
-        return try ChildProcess.start(
-            ServerProcess.executable, arguments: ["dfs", "__serve", request.json.canonicalText], output: log,
-            inherited: inherited)
+        return try request.start("__serve", output: log, inherited: inherited)
     }
 
     private func serverEnded(_ status: Int32) {
@@ -356,15 +354,13 @@ final class MountSupervisor {
     }
 }
 
-/// The command `dfs __supervise REQUEST`.
+/// The command `dfs __supervise FD MOUNTPOINT`.
 enum Supervise {
     static func run(arguments: [String]) -> Int32 {
         // What ps shows; this program was started through /proc/self/exe.
         withCName(Array("dfs-supervisor".utf8)) { _ = clinux_prctl(15, UInt(bitPattern: $0)) }
         signal(SIGPIPE, SIG_IGN)
-        guard let text = arguments.first, let json = try? JSONValue.parse(text), let request = ServeRequest(json) else {
-            return ExitCode.usage.rawValue
-        }
+        guard let request = ServeRequest(passedIn: arguments) else { return ExitCode.usage.rawValue }
         // Passed on to the first server, and to no other program.
         if request.answer >= 0 { _ = clinux_fcntl(request.answer, F_SETFD, Int(FD_CLOEXEC)) }
         var answer = request.answer >= 0 ? OwnedDescriptor(adopting: request.answer) : nil

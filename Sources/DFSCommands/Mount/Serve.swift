@@ -10,7 +10,7 @@ import DFSVirtual
 import Glibc
 import Synchronization
 
-/// The process behind a mount: `dfs __serve REQUEST`. Serves until it is unmounted or told to end.
+/// The process behind a mount: `dfs __serve FD MOUNTPOINT`. Serves until it is unmounted or told to end.
 enum Serve {
     /// Memory for nodes and chunks; with the directory table and libfuse's buffers the process stays below 150 MiB.
     private static let cacheBytes = 48 << 20
@@ -18,9 +18,7 @@ enum Serve {
     static func run(arguments: [String]) -> Int32 {
         // What ps shows; this program was started through /proc/self/exe.
         withCName(Array("dfs".utf8)) { _ = clinux_prctl(15, UInt(bitPattern: $0)) }
-        guard let text = arguments.first, let json = try? JSONValue.parse(text), let request = ServeRequest(json) else {
-            return ExitCode.usage.rawValue
-        }
+        guard let request = ServeRequest(passedIn: arguments) else { return ExitCode.usage.rawValue }
         do throws(DFSError) {
             if request.isProbe {
                 try probe(request)

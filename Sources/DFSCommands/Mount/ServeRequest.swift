@@ -2,7 +2,7 @@ import DFSFuse
 import DFSModel
 import DFSVirtual
 
-/// What a serving process is told, as JSON on its command line.
+/// What a serving process is told, as JSON in a file in memory.
 struct ServeRequest: Sendable {
     var store: String
     var cacheRoot: String

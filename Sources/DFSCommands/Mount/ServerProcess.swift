@@ -55,9 +55,7 @@ struct ServerProcess {
             try Files.makeDirectories(Files.parent(path), mode: 0o700)
             log = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o600)
         }
-        let child = try ChildProcess.start(
-            executable, arguments: ["dfs", "__supervise", request.json.canonicalText],
-            output: log, inherited: [writing])
+        let child = try request.start("__supervise", output: log, inherited: [writing])
         return Starting(child: child, mountpoint: request.mountpoint, answer: reading)
     }
 

@@ -16,6 +16,8 @@ struct Note: DFSCommand {
         guard !text.allSatisfy(\.isWhitespace) else {
             throw DFSError(.usage, "the note is empty", hint: "dfs note \(ShellText.quote(run)) 'WHAT IS TO BE KNOWN'")
         }
+        try SpokenSecrets.refuse(
+            text, in: "the note", hint: "dfs note \(ShellText.quote(run)) 'WHAT IS TO BE KNOWN, WITHOUT THE SECRET'")
         let repository = try context.repository()
         let run = try context.run(run, try context.resolver(repository))
         var fields = context.identity()

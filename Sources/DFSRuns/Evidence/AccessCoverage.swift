@@ -93,6 +93,11 @@ package struct AccessCoverage: Sendable {
             uniquingKeysWith: { first, _ in first })
         if launcher == nil { gaps.append("the launcher wrote no log: how data was served is not known") }
         if let interrupted { gaps.append(interrupted) }
+        // A server that was killed before it wrote anything must not look like one that had nothing to write.
+        let isServed = code.monitor == "fuse" || served.contains { $0.monitor == "fuse" }
+        if isServed, !trace.sessions.contains(where: { $0.monitor == "fuse" }) {
+            gaps.append("the server of the view left no log: what was read through it is not known")
+        }
         for i in trace.sessions.indices { note(i, of: trace.sessions, interrupted) }
         if trace.torn > 0 { gaps.append("\(trace.torn) lines of the logs are torn") }
         for one in served where one.monitor == "none" {

@@ -64,12 +64,16 @@ package enum SecretFile {
         ".envrc",
         ".npmrc", ".pypirc", ".tfvars", ".service",
     ].map { Array($0.utf8) }
-    private static let settingsNames = ["credentials", "Dockerfile", ".bashrc", ".profile", ".netrc", ".pgpass"].map {
-        Array($0.utf8)
-    }
+    private static let settingsNames = ["credentials", "Dockerfile", ".bashrc", ".profile"].map { Array($0.utf8) }
+    /// Files that only hold secrets, and have a form of their own.
+    private static let forms: [(name: [UInt8], kind: SecretText.Kind)] = [
+        (".netrc", .netrc), ("_netrc", .netrc), (".pgpass", .pgpass), ("pgpass.conf", .pgpass),
+        ("kaggle.json", .kaggle),
+    ].map { (Array($0.utf8), $1) }
 
     static func kind(of path: [UInt8]) -> SecretText.Kind {
         let name = Array(path.split(separator: UInt8(ascii: "/")).last ?? [])
+        if let form = forms.first(where: { $0.name == name }) { return form.kind }
         let isSettings =
             name.starts(with: Array(".env".utf8)) || settingsNames.contains(name)
             || settingsEndings.contains { name.suffix($0.count).elementsEqual($0) }

@@ -6,7 +6,7 @@ import DFSSystem
 /// there is one are not read. Programs are not looked at: they are published packages, and large.
 struct SecretOmission: CaptureInspector {
     func admits(_ path: [UInt8], _ file: OwnedDescriptor, size: UInt64) throws(DFSError) -> Bool {
-        guard SecretFile.kind(of: path) == .settings else { return true }
+        guard SecretFile.kind(of: path) != .program else { return true }
         if let sentence = try Self.sentence(file, path, size) {
             throw DFSError(.refused, "\(NameText.display(path)) is left out", cause: sentence)
         }

@@ -15,9 +15,11 @@ package enum SecretRule: String, Sendable, CaseIterable {
     case groqKey = "groq-api-key"
     case huggingFaceToken = "huggingface-token"
     case jsonWebToken = "json-web-token"
+    case kaggleKey = "kaggle-api-key"
     case npmToken = "npm-token"
     case nvidiaKey = "nvidia-api-key"
     case openAIKey = "openai-api-key"
+    case openRouterKey = "openrouter-api-key"
     /// A value given to a name such as `password`.
     case password = "password-assignment"
     case privateKey = "private-key"

@@ -1,3 +1,5 @@
+import DFSLedger
+
 /// Values that are given to names which tell of secrets.
 extension SecretText {
     private static let longestName = 64, longestValue = 512
@@ -9,7 +11,7 @@ extension SecretText {
         let end = end(of: .identifier, from: word, limit: Self.longestName)
         let start = start(of: .identifier, before: i, limit: Self.longestName)
         guard end - start < Self.longestName, SecretName.mayEnd(self[word..<end]),
-            let value = value(after: end, from: start)
+            !name.isPart || isBeginningOfPart(i), let value = value(after: end, from: start)
         else { return nil }
         let found = SecretValue(self[value.range])
         guard !found.isPlaceholder, !found.isCommonWord else { return nil }
@@ -22,8 +24,18 @@ extension SecretText {
             return isGenerated(found) ? (.secretAssignment, value.range) : nil
         case .password:
             if isGenerated(found) { return (.password, value.range) }
-            return isPassword(found) ? (.password, value.range) : nil
+            guard isPassword(found), !name.isWeak || isMixed(found) || (kind.isBare && i > start) else { return nil }
+            return (.password, value.range)
+        case .encoded:
+            if found.isUUID { return nil }
+            return isLogin(found) ?? isGenerated(found) ? (.secretAssignment, value.range) : nil
         }
+    }
+
+    /// Whether the name, or a part of it (`db_pass`, `dbPass`), begins at `i`.
+    private func isBeginningOfPart(_ i: Int) -> Bool {
+        guard let before = at(i - 1), ByteSet.alphanumeric.contains(before) else { return true }
+        return ByteSet.upper.contains(bytes[i]) && !ByteSet.upper.contains(before)
     }
 
     /// `Authorization: Bearer …`, `"Authorization": "token …"`.
@@ -66,7 +78,7 @@ extension SecretText {
         guard let after = afterOperator(here, nameIsQuoted: isQuoted) else { return nil }
         here = skipSpace(after)
         if let quoted = quoted(at: here) { return Value(range: quoted) }
-        guard kind == .settings || isExported(start) else { return nil }
+        guard kind.isBare || isExported(start) else { return nil }
         return bare(at: here).map { Value(range: $0) }
     }
 
@@ -86,7 +98,7 @@ extension SecretText {
             if end > type, at(end) == equals, at(end + 1) != equals { return end + 1 }
             return i + 1
         case UInt8(ascii: ","): return nameIsQuoted ? i + 1 : nil
-        case more where kind == .settings: return i + 1
+        case more where kind.isBare: return i + 1
         case UInt8(ascii: "?") where at(i + 1) == equals: return i + 2
         default: return nil
         }
@@ -156,6 +168,25 @@ extension SecretText {
         // `sha256_password`, `mysql.native`: names with numbers in them.
         if separated, !special { return value.alternates && value.digits > 1 }
         return value.digits > 0 || special
+    }
+
+    /// More than a word with a number: what is no password is rarely so.
+    private func isMixed(_ value: SecretValue) -> Bool {
+        value.digits > 0 && value.letters > 0
+            && (value.bytes.contains { Self.special.contains($0) } || value.upper * value.lower > 0
+                || (value.digits > 1 && value.alternates))
+    }
+
+    /// Whether the password in `user:password`, which the value is in base 64, is a real one; `nil` where it is nothing such.
+    private func isLogin(_ value: SecretValue) -> Bool? {
+        guard (12...256).contains(value.count),
+            let text = Base64.decode(String(decoding: value.bytes, as: UTF8.self)),
+            text.allSatisfy({ $0 > 0x20 && $0 < 0x7f }), let colon = text.firstIndex(of: UInt8(ascii: ":"))
+        else { return nil }
+        return text[(colon + 1)...].withUnsafeBufferPointer { rest in
+            let password = SecretValue(rest)
+            return colon > 0 && password.count >= 6 && !password.isPlaceholder && !password.isCommonWord
+        }
     }
 
     private static let special = ByteSet("!@#$%^&*?+~"), separators = ByteSet("_-./:")

@@ -8,6 +8,15 @@ struct SecretText {
         case program
         /// Settings: values need no quotes.
         case settings
+        /// `machine HOST login USER password VALUE`, of ftp, curl and git.
+        case netrc
+        /// `host:port:database:user:password`, of PostgreSQL.
+        case pgpass
+        /// `{"username":…,"key":…}`, of Kaggle's programs.
+        case kaggle
+
+        /// Whether values need no quotes.
+        var isBare: Bool { self != .program && self != .kaggle }
     }
 
     let bytes: UnsafeBufferPointer<UInt8>

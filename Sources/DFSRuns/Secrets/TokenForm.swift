@@ -52,6 +52,7 @@ struct TokenForm: Sendable {
     private static let models =
         ["sk-proj-", "sk-svcacct-", "sk-admin-"].map { TokenForm(.openAIKey, $0, .webSafe, 40...open) } + [
             TokenForm(.openAIKey, "sk-", .alphanumeric, 48...48, mark: "T3BlbkFJ"),
+            TokenForm(.openRouterKey, "sk-or-v1-", .hexadecimal, 64...64, gram: 6),
             TokenForm(.anthropicKey, "sk-ant-", .webSafe, 80...open),
             TokenForm(.huggingFaceToken, "hf_", .alphanumeric, 34...40),
             TokenForm(.nvidiaKey, "nvapi-", .webSafe, 60...open),

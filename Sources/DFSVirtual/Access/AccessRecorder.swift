@@ -47,13 +47,17 @@ package final class AccessRecorder: Sendable {
         var log: AccessLog
         /// What was seen and has no place.
         var failures = 0
+        var hasBegun = false
     }
 
     private let output: Mutex<Output>
+    /// The launcher's log, which it writes when the folder stays: just before the job begins.
+    private let beginning: String
 
     /// `path`: the log, in a folder that may appear only later. `header`: what the first line says.
     package init(path: String, notesReads: Bool, header: [String: JSONValue]) {
         self.notesReads = notesReads
+        beginning = Files.parent(path) + "/" + AccessLogName.launcher
         output = Mutex(Output(log: AccessLog(path: path, header: header)))
     }
 
@@ -100,12 +104,14 @@ package final class AccessRecorder: Sendable {
                 defer { (state.fresh, state.freshRefusals) = ([], []) }
                 return (state.fresh, state.freshRefusals)
             }
-            // A file is made only for something: the folder may still be replaced while nothing runs.
-            guard ending || !fresh.isEmpty || !refusals.isEmpty else { return }
+            // The folder may still be replaced while nothing runs. Once something does, the first line tells that somebody
+            // watches, so that a server which is killed before anything is read does not pass for none.
+            let isFirst = !output.hasBegun && Files.exists(beginning)
+            guard ending || isFirst || !fresh.isEmpty || !refusals.isEmpty else { return }
             for one in fresh { Self.put(one, tree, &output) }
             for one in refusals { Self.put(one, tree, &output) }
             if ending { end(&output) }
-            output.log.flush()
+            if output.log.flush() { output.hasBegun = true }
         }
     }
 

@@ -91,10 +91,10 @@ package struct Denials: Sendable {
         }
     }
 
-    /// The topmost denied places in a version: paths, each with whether it is a directory. Every directory of the version is
-    /// looked at.
+    /// The topmost denied places in a tree, `version` where it is one of a dataset: paths, each with whether it is a
+    /// directory. Every directory of the tree is looked at.
     package func places(
-        in root: TreeEntry, version: (dataset: String, number: Int), reader: DFSHistory.TreeReader
+        in root: TreeEntry, version: (dataset: String, number: Int)?, reader: DFSHistory.TreeReader
     ) throws(DFSError) -> [(path: [[UInt8]], isDirectory: Bool)] {
         let top = standing(of: root, version: version)
         if top.isDenied { return [([], true)] }
