@@ -58,23 +58,18 @@ struct AttachedRun {
                 cause: names.isEmpty ? "it has no data" : "its data is fixed: \(names.joined(separator: ", "))",
                 hint: "env -u DFS_RUN_ID dfs-run …")
         }
-        guard request.deny.isEmpty, !request.inPlace, request.tag == nil, request.note == nil, request.seed == nil,
-            request.require == nil, request.like == nil
-        else {
+        if let option = request.options.keys.filter({ $0 != "--data" }).sorted().first {
             throw DFSError(
-                .refused, "this is part of run \(run.short)", cause: "a run's options are given where it is started",
+                .refused, "this is part of run \(run.short)", cause: "\(option) is given where a run is started",
                 hint: "env -u DFS_RUN_ID dfs-run …")
         }
     }
 
-    /// Personal text may be in arguments, and evidence cannot be redacted: only the program's name is noted.
     private func note(_ request: LaunchRequest, _ repository: Repository) {
-        let program = request.command.first?.split(separator: "/").last.map(String.init) ?? ""
-        let line: JSONValue = [
+        let step: [String: JSONValue] = [
             "time": .string(Clock.now().description), "pid": .integer(Int64(getpid())),
-            "program": .string(NameText.encode(ArgumentText.bytes(of: program))),
-            "arguments": .integer(Int64(request.command.count - 1)),
         ]
+        let line = JSONValue.object(step.merging(request.commandNote.object ?? [:]) { $1 })
         let path = LiveRun(storeRoot: repository.root, run: run).evidence + "/steps.jsonl"
         guard let file = try? OwnedDescriptor.open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, mode: 0o644) else {
             return
