@@ -116,6 +116,8 @@ extension PlayWithMounts {
 
         /// `srun --multi-prog`.
         @Test func ranksMayHaveOtherCommands() throws {
+            // As in a store that is shared with a group.
+            try stage.shell("mkdir -p store/live; chmod 3775 store/live")
             let wait = ["sh", "-c", "while ! test -e ../go; do sleep 0.05; done"]
             let leader = try start(0, of: 3, ["--tag", "both", "--"] + wait)
             Stage.eventually("the leader") { isLed(0) }
@@ -220,7 +222,7 @@ extension PlayWithMounts {
             guard try stage.mounts().contains(live) else { return print("skipped: no overlay can be mounted here") }
             defer { _ = try? stage.shell("umount -l \(live)") }
             let script = """
-                for p in $(cat /proc/$PPID/task/*/children); do tr '\\0' ' ' < /proc/$p/cmdline; echo; done | grep -c __freeze
+                for p in $(cat /proc/$PPID/task/*/children); do tr '\\0' ' ' < /proc/$p/cmdline; echo; done | grep -c '__free[z]e'
                 """
             let run = try stage.start(
                 "dfs-run", ["--", "sh", "-c", script], variables: ["DFS_FREEZE_LIMIT": "1MB"]
