@@ -18,12 +18,15 @@ package struct ChildResult: Sendable, Equatable {
     package let maximumResidentBytes: Int64
     /// Signals that were passed on to the job, in order.
     package let forwarded: [Int32]
-    /// The launcher killed the job after the third interruption.
+    /// The launcher killed the job, or what was left of it, after the third interruption.
     package let wasKilled: Bool
     /// Processes of the job that lived on when it ended, and were ended then.
     package let orphans: [Orphan]
     /// Interruptions from the terminal, which reached the job by themselves, in order.
     package let interruptions: [Int32]
+    /// What would have interrupted the job, and came when its first process had ended and others of the run were waited for;
+    /// in order. Those of a terminal are in `interruptions` as well.
+    package let late: [Int32]
     /// Processes that the kernel killed for want of memory while the job ran; `nil` when it does not tell.
     package let memoryKills: MemoryKills?
 
@@ -33,6 +36,12 @@ package struct ChildResult: Sendable, Equatable {
         case .exited(let code): code
         case .signalled(let signal): 128 + signal
         }
+    }
+
+    /// As `exitStatus`, of a run that was interrupted though its first process ended well.
+    package var interruptedStatus: Int32 {
+        guard exitStatus == 0, let signal = late.first else { return exitStatus }
+        return 128 + signal
     }
 
     package var json: JSONValue {
@@ -49,6 +58,7 @@ package struct ChildResult: Sendable, Equatable {
         case .signalled(let signal): members["signal"] = .integer(Int64(signal))
         }
         if wasKilled { members["killed"] = true }
+        if !late.isEmpty { members["late"] = .array(late.map { .integer(Int64($0)) }) }
         return .object(members)
     }
 }

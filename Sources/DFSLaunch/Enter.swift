@@ -81,7 +81,8 @@ package enum Enter {
         var out = [(OwnedDescriptor, Int32)]()
         for (path, standard) in [(plan.standardOutput, STDOUT_FILENO), (plan.standardError, STDERR_FILENO)] {
             guard let path else { continue }
-            let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY
+            // Others may make names where a log is to be.
+            let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW
             out.append((try OwnedDescriptor.open(bytes: path.bytes, flags, mode: 0o644, at: AT_FDCWD), standard))
         }
         return out

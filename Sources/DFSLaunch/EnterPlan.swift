@@ -50,7 +50,7 @@ package struct EnterPlan: Sendable, Equatable {
     /// `NAME=VALUE`, all of them; its PATH, inside the view, finds the command.
     package var environment: [[UInt8]]
     package var arguments: [[UInt8]]
-    /// Files to which the job's output is appended (made 0644 if need be); `nil` leaves the caller's.
+    /// Files, never links, to which the job's output is appended (made 0644 if need be); `nil` leaves the caller's.
     package var standardOutput: RawPath?
     package var standardError: RawPath?
     /// The launcher, with whose death the job dies; 0 for none. `Supervisor` sets it.

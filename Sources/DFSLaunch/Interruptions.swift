@@ -8,6 +8,9 @@ struct Interruptions {
         case kill
     }
 
+    /// Signals that ask for an end.
+    static let stopping = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+
     /// Nanoseconds after an interruption within which another one counts with it.
     let grace: UInt64
     private var count = 0

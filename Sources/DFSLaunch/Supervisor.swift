@@ -41,9 +41,13 @@ package struct Supervisor {
 
     /// As the other; with `plan.waits`, `onReady` is called with the entering process's id when the view stands and nothing of
     /// the command has run.
+    ///
+    /// When the command has been executed and has ended, `isOver` says whether what shares its view has ended too; it is asked
+    /// again every 20 ms, and told whether somebody has interrupted the run. The third interruption ends the wait.
     package func run(
         _ plan: EnterPlan, onReady: (_ pid: Int32) -> Void,
-        onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in }, onFirstEnd: () -> Void = {}
+        onStart: (_ pid: Int32, _ mountNamespace: String) -> Void = { _, _ in },
+        isOver: (_ isInterrupted: Bool) -> Bool = { _ in true }
     ) throws(DFSError) -> Outcome {
         let relay = try SignalRelay()
         let descendants = try Descendants()
@@ -55,12 +59,13 @@ package struct Supervisor {
             watch.wait(signals: relay.descriptor.raw, answer: answer.raw)
             let hasBegun = watch.read(answer.raw)
             if watch.isReady, let open = gate {
+                namespace = HeldNamespace(of: pid)
                 onReady(pid)
                 try? Files.write([1], to: open.1.raw, what: "the gate")
                 gate = nil
             }
             if hasBegun {
-                namespace = HeldNamespace(of: pid, named: watch.mountNamespace)
+                namespace = namespace ?? HeldNamespace(of: pid, named: watch.mountNamespace)
                 onStart(pid, watch.mountNamespace ?? "")
             }
             for event in relay.take() {
@@ -76,13 +81,24 @@ package struct Supervisor {
         }
         // A short job can end before its answer is read.
         if watch.read(answer.raw) { onStart(pid, watch.mountNamespace ?? "") }
-        onFirstEnd()
+        if watch.hasBegun { try wait(&watch, relay, descendants, until: isOver) }
         // Of a view that others share only what this process has started is its own.
         if !plan.joins.isEmpty { namespace = nil }
         let orphans = try endOrphans(of: watch, in: namespace, descendants)
         // Another interruption while they are ended must not leave the run to others.
         withExtendedLifetime(relay) {}
         return try outcome(of: watch, orphans)
+    }
+
+    /// Nothing is passed on: the first process has ended, and the others have launchers of their own.
+    private func wait(
+        _ watch: inout Watch, _ relay: SignalRelay, _ descendants: Descendants, until isOver: (Bool) -> Bool
+    ) throws(DFSError) {
+        while !isOver(watch.isInterrupted), !watch.wasKilled {
+            watch.pause(signals: relay.descriptor.raw, milliseconds: 20)
+            for event in relay.take() { watch.note(event.signal, fromKernel: event.fromKernel) }
+            try descendants.reap(besides: watch.pid)
+        }
     }
 
     /// Some have left the job's namespace, others were started by a process that is not ours: both ways are looked.
@@ -106,10 +122,10 @@ package struct Supervisor {
         private let descriptor: OwnedDescriptor
 
         /// `nil` when the job has none of its own, or is gone already.
-        init?(of pid: Int32, named name: String?) {
-            guard let name, name != JobProcesses.ownNamespace,
-                let descriptor = try? OwnedDescriptor.open("/proc/\(pid)/ns/mnt", O_RDONLY),
-                Files.linkTarget("/proc/self/fd/\(descriptor.raw)") == name
+        init?(of pid: Int32, named expected: String? = nil) {
+            guard let descriptor = try? OwnedDescriptor.open("/proc/\(pid)/ns/mnt", O_RDONLY),
+                let name = Files.linkTarget("/proc/self/fd/\(descriptor.raw)"), name != JobProcesses.ownNamespace,
+                name == expected ?? name
             else { return nil }
             self.name = name
             self.descriptor = descriptor

@@ -16,6 +16,7 @@ struct Watch {
     private var interruptions: Interruptions
     private var forwarded = [Int32]()
     private var fromTerminal = [Int32]()
+    private var late = [Int32]()
     private let memoryKills = MemoryKills.current()
     private var answer = [UInt8]()
     private var isAnswering = true
@@ -29,6 +30,12 @@ struct Watch {
     init(pid: Int32, grace: UInt64) {
         self.pid = pid
         interruptions = Interruptions(grace: grace)
+    }
+
+    /// Until a signal arrives, or `milliseconds` have passed.
+    func pause(signals: Int32, milliseconds: Int32) {
+        var set = pollfd(fd: signals, events: Int16(POLLIN), revents: 0)
+        _ = poll(&set, 1, milliseconds)
     }
 
     /// Until a signal, SIGCHLD among them, or an answer arrives.
@@ -85,6 +92,23 @@ struct Watch {
         }
     }
 
+    /// As `act`, when the process has ended and others are waited for: it is passed on to nobody.
+    mutating func note(_ signal: Int32, fromKernel: Bool) {
+        let action = interruptions.decide(signal, fromKernel: fromKernel, now: Clock.monotonic())
+        guard Interruptions.stopping.contains(signal) else { return }
+        if fromKernel { fromTerminal.append(signal) }
+        late.append(signal)
+        if action == .kill { wasKilled = true }
+    }
+
+    /// Whether the command was executed.
+    var hasBegun: Bool { mountNamespace != nil && failure == nil }
+
+    /// Whether somebody wants an end.
+    var isInterrupted: Bool {
+        wasKilled || (forwarded + fromTerminal + late).contains { Interruptions.stopping.contains($0) }
+    }
+
     mutating func reap() throws(DFSError) {
         let got = try System.call("cannot wait for the job") { wait4(pid, &status, WNOHANG, &usage) }
         guard got == pid else { return }
@@ -102,7 +126,7 @@ struct Watch {
             ending: ending, started: started, ended: ended, userMicroseconds: Self.microseconds(usage.ru_utime),
             systemMicroseconds: Self.microseconds(usage.ru_stime),
             maximumResidentBytes: Int64(usage.ru_maxrss) * 1024, forwarded: forwarded, wasKilled: wasKilled,
-            orphans: orphans, interruptions: fromTerminal,
+            orphans: orphans, interruptions: fromTerminal, late: late,
             memoryKills: MemoryKills.current()?.since(memoryKills))
     }
 

@@ -85,8 +85,11 @@ extension PlayWithMounts {
                 \(program) -- sh -c 'exit 7'; echo $?
                 \(program) --data x@v2 -- true; echo $?
                 \(program) --seed 3 -- true; echo $?
+                for option in --code=. --no-access --strict --allow-secrets=because; do
+                \(program) $option -- true; echo $?
+                done
                 """)
-            #expect(run.outputText == "frozen\n7\n11\n122\n", "\(run.errorText)")
+            #expect(run.outputText == "frozen\n7\n11\n" + String(repeating: "122\n", count: 5), "\(run.errorText)")
             #expect(try stage.done("runs", "-q").split(separator: "\n").count == 1)
             let steps = try stage.done("cat", "run:latest/evidence/steps.jsonl").split(separator: "\n")
             #expect(try steps.map { try JSONValue.parse(Array($0.utf8))["program"]?.string } == ["cat", "sh"])
@@ -140,7 +143,7 @@ extension PlayWithMounts {
                 ]
             ).wait()
             #expect(none.code == 11)
-            try stage.shell("test -z \"$(ls store/live/steps | grep -v '77.2')\"")
+            try stage.shell("test -z \"$(ls store/live/steps-$(id -u) | grep -v '77.2')\"")
             try stage.expectNothingLeft()
         }
 

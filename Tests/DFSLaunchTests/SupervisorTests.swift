@@ -79,6 +79,62 @@ extension ProcessTests {
             for orphan in result.orphans { #expect(try isGone(orphan.pid)) }
         }
 
+        /// What shares the run is waited for when the command has ended, and signals are looked at meanwhile.
+        @Test(arguments: User.available)
+        func othersAreWaitedFor(user: User) throws {
+            let s = try Sandbox(user)
+            var asked = 0
+            let patient = try s.supervisor().run(
+                s.plan("exit 0"), onReady: { _ in },
+                isOver: { isInterrupted in
+                    asked += 1
+                    #expect(!isInterrupted)
+                    return asked == 5
+                })
+            #expect(asked == 5 && patient.result?.exitStatus == 0)
+            #expect(patient.result?.late == [])
+            // The third interruption ends what would never end.
+            var seen = [Bool]()
+            let killed = try s.supervisor().run(
+                s.plan("exit 0"), onReady: { _ in },
+                isOver: { isInterrupted in
+                    seen.append(isInterrupted)
+                    kill(getpid(), SIGTERM)
+                    return false
+                })
+            #expect(seen.first == false && seen.dropFirst().allSatisfy { $0 } && seen.count >= 3, "\(seen)")
+            #expect(killed.result?.late == [SIGTERM, SIGTERM, SIGTERM])
+            #expect(killed.result?.wasKilled == true && killed.result?.forwarded == [])
+            #expect(killed.result?.ending == .exited(0))
+        }
+
+        /// What never began has no others.
+        @Test(arguments: User.available)
+        func nobodyIsWaitedForWithoutACommand(user: User) throws {
+            let s = try Sandbox(user)
+            var plans = [s.plan("true"), s.plan("true", steps: [.bind(source: "/no/such", at: "/tmp", .readOnly)])]
+            plans[0].arguments = [Array("no-such-command".utf8)]
+            for plan in plans {
+                let outcome = try s.supervisor().run(
+                    plan, onReady: { _ in },
+                    isOver: { _ in
+                        Issue.record("nothing began")
+                        return true
+                    })
+                #expect(outcome.failure != nil)
+            }
+        }
+
+        /// A log may be made before by somebody else, as a link to a file of the user's.
+        @Test func logsAreNotOpenedThroughLinks() throws {
+            let s = try Sandbox(User.available[0])
+            try s.write("mine\n", to: "/diary")
+            try #require(symlink(s.base + "/diary", s.base + "/logs/stdout") == 0)
+            let outcome = try s.run(s.plan("echo written"))
+            #expect(outcome.failure?.stage == .log)
+            #expect(try s.read("/diary") == "mine\n")
+        }
+
         private func isGone(_ pid: Int32) throws -> Bool {
             for _ in 0..<2000 {
                 guard let stat = try Files.read("/proc/\(pid)/stat") else { return true }

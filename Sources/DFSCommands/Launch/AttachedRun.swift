@@ -67,23 +67,15 @@ struct AttachedRun {
                 cause: names.isEmpty ? "it has no data" : "its data is fixed: \(names.joined(separator: ", "))",
                 hint: "env -u DFS_RUN_ID dfs-run …")
         }
-        guard request.deny.isEmpty, !request.inPlace, request.tag == nil, request.note == nil, request.seed == nil,
-            request.require == nil, request.like == nil
-        else {
+        if let option = request.options.keys.filter({ $0 != "--data" }).sorted().first {
             throw DFSError(
-                .refused, "this is part of run \(run.short)", cause: "a run's options are given where it is started",
+                .refused, "this is part of run \(run.short)", cause: "\(option) is given where a run is started",
                 hint: "env -u DFS_RUN_ID dfs-run …")
         }
     }
 
-    /// Personal text may be in arguments, and evidence cannot be redacted: only the program's name is noted.
     private func note(_ request: LaunchRequest, _ repository: Repository) {
-        let program = request.command.first?.split(separator: "/").last.map(String.init) ?? ""
-        append(
-            [
-                "program": .string(NameText.encode(ArgumentText.bytes(of: program))),
-                "arguments": .integer(Int64(request.command.count - 1)),
-            ], repository)
+        append(request.commandNote.object ?? [:], repository)
     }
 
     /// What is denied to a job is denied to `dfs` in its hands: the store holds it all.

@@ -94,14 +94,17 @@ struct RunCommand: DFSCommand {
                 cause: "a run's view is on one machine yet",
                 hint: "srun -N 1 -n \(rank.count) dfs-run …")
         }
-        let meeting = RankMeeting(rank, storeRoot: repository.root)
         let run = RunID(.make())
-        switch try meeting.attend(run) {
-        case .follower(let run, let leader):
+        let claim = try LeaderClaim(run, rank: rank.rank, request)
+        let place = try MeetingPlace(rank, storeRoot: repository.root)
+        // Its folders are reached through it.
+        defer { withExtendedLifetime(place) {} }
+        switch try place.attend(claim) {
+        case .follower(let meeting, let leader):
             return try RankFollower(
-                meeting: meeting, run: run, leader: leader, context: context, repository: repository
-            ).execute(request)
-        case .leader:
+                meeting: meeting, leader: leader, context: context, repository: repository
+            ).execute(request, claim)
+        case .leader(let meeting):
             var request = request
             request.ranks = RankLeader(meeting)
             do throws(DFSError) {

@@ -53,10 +53,16 @@ struct RunEnding: Equatable {
         }
     }
 
-    /// A step has not succeeded where another of its ranks has not.
-    func heeding(_ failure: String?) -> RunEnding {
-        guard outcome == .succeeded, let failure else { return self }
-        return RunEnding(.failed, failure, .job)
+    /// A step has not succeeded where another of its ranks has not. `failure` says which; the rank whose end this is has been
+    /// waiting for it.
+    func heeding(_ failure: String?, late child: ChildResult) -> RunEnding {
+        guard let failure else { return self }
+        guard let signal = child.late.first else {
+            return outcome == .succeeded ? RunEnding(.failed, failure, .job) : self
+        }
+        let words = "\(failure) after \(Self.name(signal))"
+        guard outcome == .succeeded else { return RunEnding(outcome, "\(reason); \(words)", actor) }
+        return RunEnding(.interrupted, words, child.interruptions.contains(signal) ? .user : .sender)
     }
 
     init(_ failure: EnterFailure) { self.init(.failed, "not started: \(failure.stage.rawValue)", .launcher) }

@@ -21,6 +21,8 @@ final class RunSession {
     private var isSealed = false
     private let access: AccessWitness
     private let denials: Denials
+    /// What the witnesses have asked of the plan; `nil` before they were prepared.
+    private var waits: Bool?
 
     init(
         context: CommandContext, repository: Repository, signer: any Signer, live: LiveRun, plan: RunPlan,
@@ -84,6 +86,7 @@ final class RunSession {
         defer { serving.end(linger: (try? context.viewLinger()) ?? 0) }
         let view = try prepareView(state)
         let (ending, result) = try start(view, state)
+        if case .failed(let failure) = ending { plan.request.ranks?.failed(failure.launchError) }
         for witness in witnesses { witness.ended() }
         return try seal(view, ending, result)
     }
@@ -292,7 +295,7 @@ final class RunSession {
 
     private func supervise(_ enter: EnterPlan) throws(DFSError) -> Supervisor.Outcome {
         var enter = enter
-        for witness in witnesses { witness.prepare(&enter) }
+        prepareWitnesses(&enter)
         let follower = LogFollower(
             plan.request.showsOutput
                 ? [
@@ -309,7 +312,23 @@ final class RunSession {
             onStart: { pid, namespace in
                 try? writeJournal(started: context.clock(), namespace: namespace)
                 for witness in witnesses { witness.began(pid: pid, mountNamespace: namespace) }
-            }, onFirstEnd: { for witness in witnesses { witness.firstEnded() } })
+            },
+            isOver: { isInterrupted in
+                // Each is asked every time.
+                witnesses.filter { !$0.othersHaveEnded(isInterrupted: isInterrupted) }.isEmpty
+            })
+    }
+
+    /// Once: they start processes and open logs. Of a second plan only `waits` is theirs to say, and where the code comes from
+    /// is the record of accesses' to know.
+    private func prepareWitnesses(_ enter: inout EnterPlan) {
+        if let waits {
+            enter.waits = waits
+            access.prepare(&enter)
+        } else {
+            for witness in witnesses { witness.prepare(&enter) }
+        }
+        waits = enter.waits
     }
 
     /// Where the user's terminal is an output of ours, the job's is a terminal too. One that cannot be had is no reason to
@@ -341,8 +360,8 @@ final class RunSession {
         switch outcome {
         case .ended(let child):
             result["child"] = child.json
-            code = child.exitStatus
-            ending = RunEnding(child).heeding(plan.request.ranks?.failure)
+            ending = RunEnding(child).heeding(plan.request.ranks?.failure, late: child)
+            code = ending.outcome == .interrupted ? child.interruptedStatus : child.exitStatus
         case .failed(let failure):
             result["failure"] = [
                 "stage": .string(failure.stage.rawValue), "what": .string(failure.error.what),

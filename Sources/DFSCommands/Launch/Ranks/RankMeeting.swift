@@ -3,81 +3,38 @@ import DFSModel
 import DFSSystem
 import Glibc
 
-/// Where the ranks of one step meet: `live/steps/<step>/` of the store (FORMAT.md §9).
+/// One meeting of the ranks of a step (`MeetingPlace`): the folder of one run of theirs.
 ///
 /// Whoever links `leader.json` first leads: it starts the run. The others wait for `ready.json` (or `failed.json`) and join its
-/// view. Each has a file `rank-<n>.json`: that it came, and later how it ended.
+/// view. Each has a file `rank-<n>.json`.
 struct RankMeeting {
     let rank: StepRank
     let folder: String
+    private let step: String
 
-    /// Seconds that a rank which never came is waited for when the leader's own job has ended.
-    static let patience = 60
-
-    init(_ rank: StepRank, storeRoot: String) {
+    init(_ rank: StepRank, step: String, number: Int) {
         self.rank = rank
-        folder = storeRoot + "/live/steps/" + rank.step
-    }
-
-    /// Whether this process leads; else the run that it joins.
-    enum Role { case leader, follower(RunID, leader: ProcessIdentity) }
-
-    func attend(_ run: RunID) throws(DFSError) -> Role {
-        try Files.makeDirectories(Files.parent(folder))
-        sweep()
-        try Files.makeDirectories(folder, mode: 0o700)
-        let claim: JSONValue = ["run": .string(run.description), "process": try ProcessIdentity.own().json]
-        // Two looks: the folder of an earlier try of the same step may hold a leader that is dead.
-        for _ in 0..<2 {
-            if try put(claim, as: "leader.json") { return .leader }
-            guard let found = try read("leader.json"), let id = (found["run"]?.string).flatMap({ RunID($0) }),
-                let leader = (found["process"]).flatMap({ ProcessIdentity(json: $0) })
-            else { continue }
-            if try leader.liveness() != .dead {
-                try note(["process": try ProcessIdentity.own().json], of: rank.rank)
-                return .follower(id, leader: leader)
-            }
-            if try read("ready.json") != nil { break }
-            unlink(folder + "/leader.json")
-        }
-        throw DFSError(
-            .launcher, "rank \(rank.rank) of step \(rank.step) came too late", cause: "the rank that led it is gone",
-            hint: "ls \(folder)")
-    }
-
-    /// Folders of steps that are over, which a killed leader leaves.
-    private func sweep() {
-        guard let names = try? DirectoryListing.names(of: Files.parent(folder)) else { return }
-        for name in names {
-            let other = Files.parent(folder) + "/" + NameText.encode(name)
-            guard let status = try? FileStatus.of(path: other), status.uid == geteuid(),
-                status.modified < Clock.now().adding(seconds: -86_400),
-                let leader = (try? RankMeeting.read(other + "/leader.json"))?["process"].flatMap({
-                    ProcessIdentity(json: $0)
-                }), (try? leader.liveness()) == .dead
-            else { continue }
-            try? Files.removeTree(other)
-        }
+        self.step = step
+        folder = step + "/\(number)"
     }
 
     // MARK: Files
 
-    private func put(_ value: JSONValue, as name: String) throws(DFSError) -> Bool {
+    /// `false` when there is a leader.
+    func put(_ claim: LeaderClaim) throws(DFSError) -> Bool {
         let file = try DurableFile(temporaryDirectory: folder, mode: 0o600)
-        try file.append(value.canonicalBytes)
-        do throws(DFSError) { try file.link(as: folder + "/" + name) } catch {
+        try file.append(claim.json.canonicalBytes)
+        do throws(DFSError) { try file.link(as: folder + "/leader.json") } catch {
             if error.errno == EEXIST { return false }
             throw error
         }
         return true
     }
 
-    private static func read(_ path: String) throws(DFSError) -> JSONValue? {
-        guard let bytes = try Files.readRegular(path, limit: 1 << 20) else { return nil }
+    func read(_ name: String) throws(DFSError) -> JSONValue? {
+        guard let bytes = try Files.readRegular(folder + "/" + name, limit: 1 << 20) else { return nil }
         return try JSONValue.parse(bytes)
     }
-
-    func read(_ name: String) throws(DFSError) -> JSONValue? { try Self.read(folder + "/" + name) }
 
     func replace(_ name: String, _ value: JSONValue) throws(DFSError) {
         let file = try DurableFile(temporaryDirectory: folder, mode: 0o600)
@@ -85,38 +42,70 @@ struct RankMeeting {
         try file.replace(folder + "/" + name)
     }
 
-    func note(_ value: JSONValue, of rank: Int) throws(DFSError) { try replace("rank-\(rank).json", value) }
+    /// `nil` as long as nobody leads.
+    func leader() throws(DFSError) -> LeaderClaim? {
+        guard let found = try read("leader.json") else { return nil }
+        guard let claim = LeaderClaim(json: found) else {
+            throw DFSError(.launcher, "step \(rank.step) has a leader of another version", hint: "dfs --version")
+        }
+        return claim
+    }
 
-    func close() { try? Files.removeTree(folder) }
+    func note(of rank: Int) throws(DFSError) -> RankNote? { try read("rank-\(rank).json").map { RankNote(json: $0) } }
+
+    func replace(_ note: RankNote, of rank: Int) throws(DFSError) { try replace("rank-\(rank).json", note.json) }
+
+    /// Gone at once for those who come, whatever a killed process leaves.
+    func close() {
+        let gone = step + "/.over-" + Randomness.hex(bytes: 6)
+        guard rename(folder, gone) == 0 else { return }
+        try? Files.removeTree(gone)
+        // Not while there is another meeting.
+        rmdir(step)
+    }
+
+    // MARK: Failure
+
+    /// Tells the ranks that wait why there is no run.
+    func fail(_ error: DFSError) {
+        var members: [String: JSONValue] = ["what": .string(error.what), "code": .string(error.code.rawValue)]
+        if let cause = error.cause { members["cause"] = .string(cause) }
+        if let hint = error.hint { members["hint"] = .string(hint) }
+        try? replace("failed.json", .object(members))
+    }
+
+    /// Why there is no run, where the leader has said so.
+    func failure() throws(DFSError) -> DFSError? {
+        try read("failed.json").map { failed in
+            DFSError(
+                (failed["code"]?.string).flatMap { DFSError.Code(rawValue: $0) } ?? .launcher,
+                failed["what"]?.string ?? "rank \(rank.rank) has no run to join",
+                cause: failed["cause"]?.string, hint: failed["hint"]?.string)
+        }
+    }
 
     // MARK: The leader's end
 
-    /// How the other ranks ended, by rank: their exit codes; `nil` of those that died without a word or never came. Returns
-    /// when all have ended.
-    func awaitOthers() -> [Int: Int32?] {
-        let others = (0..<rank.count).filter { $0 != rank.rank }
-        let limit = Clock.monotonic() + UInt64(Self.patience) * 1_000_000_000
-        var ended = [Int: Int32?]()
-        while true {
-            for other in others where ended[other] == nil {
-                if let end = end(of: other, isLate: Clock.monotonic() > limit) { ended[other] = .some(end.code) }
-            }
-            if ended.count == others.count { return ended }
-            usleep(20_000)
-        }
-    }
-
-    /// `nil` while it goes on or may still come.
-    private func end(of other: Int, isLate: Bool) -> (code: Int32?, Void)? {
-        guard let note = try? read("rank-\(other).json") else { return isLate ? (nil, ()) : nil }
-        if let code = note["exit"]?.integer { return (Int32(truncatingIfNeeded: code), ()) }
-        guard let process = (note["process"]).flatMap({ ProcessIdentity(json: $0) }),
-            (try? process.liveness()) == .alive
-        else {
+    /// How a rank ended; `nil` while it goes on, or may still come.
+    func end(of other: Int, isLate: Bool) -> RankEnd? {
+        guard let note = try? note(of: other) else { return isLate ? RankEnd(exit: nil, command: nil) : nil }
+        if note.exit != nil { return RankEnd(note) }
+        guard let process = note.process, (try? process.liveness()) == .alive else {
             // It may have written its end between the two looks.
-            let again = (try? read("rank-\(other).json"))?["exit"]?.integer
-            return (again.map { Int32(truncatingIfNeeded: $0) }, ())
+            return RankEnd((try? self.note(of: other)) ?? note)
         }
         return nil
     }
+}
+
+/// How a rank ended.
+struct RankEnd {
+    /// Its exit code; `nil` when it never came, or died without a word.
+    let exit: Int32?
+    /// As `RankNote.command`.
+    let command: JSONValue?
+}
+
+extension RankEnd {
+    init(_ note: RankNote) { self.init(exit: note.exit, command: note.command) }
 }

@@ -15,8 +15,9 @@ protocol RunWitness: AnyObject {
     func ready(pid: Int32)
     /// The command has been executed: its process id and mount namespace (`mnt:[…]`).
     func began(pid: Int32, mountNamespace: String)
-    /// The command has ended; others of the job may live on, and are ended when this returns.
-    func firstEnded()
+    /// The command has ended: whether what else belongs to the run has ended too. It is asked again until it is so, or somebody
+    /// has interrupted the run three times; what lives on then is ended.
+    func othersHaveEnded(isInterrupted: Bool) -> Bool
     /// The job's processes have all ended. Whatever is queued is drained and written here.
     func ended()
     /// For the result record, after `ended`.
@@ -26,7 +27,7 @@ protocol RunWitness: AnyObject {
 }
 
 extension RunWitness {
-    func firstEnded() {}
+    func othersHaveEnded(isInterrupted: Bool) -> Bool { true }
     func prepare(_ plan: inout EnterPlan) {}
     func ready(pid: Int32) {}
     func began(pid: Int32, mountNamespace: String) {}
