@@ -77,6 +77,7 @@ package struct RunSeal {
             "outputs-capture": left.outputsNotes.json, "work-capture": left.workNotes.json,
             "secrets": secrets.json,
         ]
+        record["evidence-capture"] = left.evidenceNotes.flatMap { $0.unread.isEmpty ? nil : $0.json }
         record.merge(result) { $1 }
         let address = try writer.putHere(.object(record))
         let finished = try writer.finish(base: (left.base.packs, left.base.pack))
@@ -115,6 +116,7 @@ package struct RunSeal {
         let outputs, work, logs: TreeReference
         let evidence: TreeReference?
         let outputsNotes, workNotes: CaptureNotes
+        var evidenceNotes: CaptureNotes?
         let base: RecordReference
         /// Events on whose packs what was taken without reading rests.
         var events: [EventPacks] = []
@@ -141,11 +143,14 @@ package struct RunSeal {
             Self.work, in: folder, writer, filter: workFilter, limit: maximumFileSize, inspector: secrets.below("work"))
         let logs = try capture(
             Self.logs, in: folder, writer, filter: nil, limit: nil, inspector: secrets.below("logs"))
-        let evidence = try capture(Self.evidence, in: folder, writer, filter: nil, limit: nil)
+        // Never a reason that a run is not recorded: what somebody still writes is left out, and named.
+        let evidence = try capture(
+            Self.evidence, in: folder, writer, filter: nil, limit: nil, leavesOutUnread: true)
         return Left(
             outputs: outputs.summary, work: work.summary, logs: logs.summary,
             evidence: evidence.summary, outputsNotes: outputs.notes,
-            workNotes: work.notes, base: recorded?.record ?? run.record, events: [cache?.rows].compactMap { $0 })
+            workNotes: work.notes, evidenceNotes: evidence.notes, base: recorded?.record ?? run.record,
+            events: [cache?.rows].compactMap { $0 })
     }
 
     /// Opens the run's folder, which no link can stand in for. Whoever is not its launcher must own it: others can make
@@ -171,10 +176,12 @@ package struct RunSeal {
 
     private func capture(
         _ path: [String], in folder: OwnedDescriptor, _ writer: StoreWriter, filter: (any CaptureFilter)?,
-        limit: UInt64?, _ cache: StatCache? = nil, inspector: (any CaptureInspector)? = nil
+        limit: UInt64?, _ cache: StatCache? = nil, inspector: (any CaptureInspector)? = nil,
+        leavesOutUnread: Bool = false
     ) throws(DFSError) -> CaptureResult {
         let directory = try Self.open(path, in: folder)
-        let options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit, inspector: inspector)
+        var options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit, inspector: inspector)
+        options.leavesOutUnread = leavesOutUnread
         return try Capture(
             root: ([live.root] + path).joined(separator: "/"), opened: directory, writer: writer,
             reader: repository.reader, cache: cache, previous: nil, options: options
