@@ -21,6 +21,10 @@ import Testing
         let url = "index-url = https://me:h7Gk2pQz9@pypi.intern/simple\n"
         #expect(admits("pip.conf", "[global]\n" + url)?.cause == "it holds a secret, line 2: url-credentials")
         #expect(admits("pip.conf", "[global]\nindex-url = https://pypi.org/simple\n") == nil)
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nYWJj\n"
+        #expect(admits("id_ed25519", key)?.cause == "it is a private key")
+        #expect(admits("keys.py", "KEY =  + key + \n") == nil)
+        #expect(admits("cert.pem", "-----BEGIN CERTIFICATE-----\nYWJj\n") == nil)
         #expect(admits("module.py", "key = '\(Canary.gitHub)'\n") == nil)
     }
 }
