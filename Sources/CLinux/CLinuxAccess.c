@@ -13,7 +13,8 @@ enum { survives_writes = 0x40, evictable = 0x200, ignore = 0x400 };
 int clinux_fanotify_open(void) {
     return fanotify_init(
         FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
-        O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME);
+        // O_NONBLOCK: the kernel opens the file for each event, and a FIFO would make it wait. It knows no O_NOCTTY here.
+        O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME | O_NONBLOCK);
 }
 
 static uint64_t kind(int writes) { return writes ? FAN_CLOSE_WRITE : FAN_OPEN; }

@@ -164,6 +164,114 @@ extension PlayWithMounts {
             #expect(again.code == 0 && again.outputText == "42\n", "\(again.errorText)")
         }
 
+        /// `python -m venv .`: what is recorded as code is no environment, and a rerun of other code sees that.
+        @Test(.enabled(if: hasPython && geteuid() == 0)) func anEnvironmentThatIsTheProjectCoversNoCode() throws {
+            try stage.shell("\(Self.python) -m venv --without-pip project; git -C project init -q")
+            try stage.directory.write("project/.gitignore", "*.key\nlib/\nlib64\ninclude/\n")
+            try stage.directory.write("project/own.key", "secret")
+            try stage.directory.write("project/a.c", "int answer(void) { return 42; }\n")
+            try stage.shell("cc -shared -fPIC -o project/ours.so project/a.c")
+            try stage.directory.write(
+                "project/t.py", "import ctypes, sys\nprint(sys.prefix, ctypes.CDLL('./ours.so').answer())\n")
+            let words = [stage.project + "/bin/python", "t.py"]
+            let output = try run(words).outputText
+            #expect(output == "\(stage.project) 42\n")
+            let record = try environment()
+            let paths = (record["parts"]?.array ?? []).compactMap { $0["path"]?.string }
+            #expect(record["complete"] == true, "\(record.canonicalText)")
+            #expect(paths.contains(stage.project + "/lib"))
+            #expect(!paths.contains(stage.project) && !paths.contains(stage.project + "/ours.so"))
+            let recorded = (record["recorded"]?.array ?? []).compactMap { $0["path"]?.string }
+            #expect(
+                recorded.contains(stage.project + "/ours.so") && recorded.contains(stage.project + "/bin"),
+                "\(record.canonicalText)")
+            #expect(try !stage.done("ls", "run:latest/env\(stage.project)").contains("own.key"))
+
+            try stage.shell("sed -i s/42/43/ project/a.c; cc -shared -fPIC -o project/ours.so project/a.c")
+            let again = try stage.start(
+                "dfs", ["rerun", "latest", "--code", stage.project], variables: ["DFS_FREEZE_LIMIT": "2G"]
+            ).wait()
+            #expect(again.code == 0 && again.outputText == "\(stage.project) 43\n", "\(again.errorText)")
+        }
+
+        /// Older records may have parts that are code.
+        @Test(.enabled(if: hasPython)) func nothingIsPutOverCode() throws {
+            try prepare()
+            _ = try run([interpreter, "t.py"])
+            _ = try environment()
+            try stage.shell("sed -i s/42/43/ venv/lib/python3*/site-packages/ours/__init__.py")
+            let frozen = try frozen(try openRepository())
+            let survey = CodeSurvey(root: stage.directory.sub("venv"), excluded: [], facts: CodeFacts())
+            let plan = try frozen.plan(within: EnvironmentBounds(roots: [.init(survey)]))
+            #expect(plan.mounts.isEmpty && plan.keepsPython)
+            #expect(plan.kept.map(\.path) == [stage.directory.sub("venv")], "\(plan.kept)")
+        }
+
+        @Test(.enabled(if: hasPython)) func anIgnoredEnvironmentInTheProjectComesBack() throws {
+            try prepare()
+            try stage.shell("\(Self.python) -m venv --without-pip project/.venv; git -C project init -q")
+            try stage.shell("cp -r venv/lib project/.venv/")
+            try stage.directory.write("project/.gitignore", ".venv/\n")
+            let output = try run([stage.project + "/.venv/bin/python", "t.py"]).outputText
+            #expect(output.hasPrefix("42 \(stage.project)/.venv"))
+            let record = try environment()
+            #expect(record["complete"] == true, "\(record.canonicalText)")
+            try stage.shell("rm -r project/.venv")
+            let again = try stage.start("dfs", ["rerun", "latest"], variables: ["DFS_FREEZE_LIMIT": "2G"]).wait()
+            #expect(again.code == 0 && again.outputText == output, "\(again.errorText)")
+        }
+
+        /// What has changed since the run began is not what ran: neither it nor what repeats it is said to be complete.
+        @Test(.enabled(if: hasPython)) func whatChangesDuringTheRunIsNamed() throws {
+            try prepare()
+            let site = try stage.shell("echo venv/lib/python3*/site-packages")
+            let module = stage.directory.sub(site + "/ours/__init__.py")
+            try stage.directory.write(
+                "project/t.py",
+                "import ours\nprint(ours.answer)\nif ours.answer == 42: open('\(module)', 'w').write('answer = 43\\n')\n"
+            )
+            #expect(try run([interpreter, "t.py"]).outputText == "42\n")
+            let record = try environment()
+            #expect(record["complete"] == false)
+            let changed = record["changed"]?["files"]?.array
+            #expect(changed?.compactMap { $0["path"] } == [.string(module)], "\(record.canonicalText)")
+            #expect(try stage.done("show", "run:latest").contains("incomplete: \(module): "))
+            let repository = try openRepository()
+            #expect(try frozen(repository).gaps.map(\.isLibrary) == [false])
+            // A rerun that is given it says so, and has its own environment recorded.
+            try stage.shell("rm \(module)")
+            let again = try stage.start(
+                "dfs", ["rerun", "latest", "--require", "incompatible"], variables: ["DFS_FREEZE_LIMIT": "2G"]
+            ).wait()
+            #expect(again.code == 0 && again.outputText == "43\n", "\(again.errorText)")
+            #expect(again.errorText.contains("is incomplete: \(module)"), "\(again.errorText)")
+            let second = try environment()
+            #expect(second["source"] == nil && second["complete"] == false)
+            let missing = (second["parts"]?.array ?? []).filter { $0["missing"] != nil }
+            #expect(missing.compactMap { $0["path"] } == [.string(stage.directory.sub("venv"))])
+        }
+
+        /// Slurm ends a job's processes with it.
+        @Test(.enabled(if: hasPython)) func aJobOfSlurmWaitsForItsEnvironment() throws {
+            let result = try stage.start(
+                "dfs-run", [Self.python, "-c", "print(1)"],
+                variables: ["DFS_FREEZE_LIMIT": "2G", "SLURM_JOB_ID": "7"]
+            ).wait()
+            #expect(result.code == 0 && result.errorText.contains("waiting until the environment is frozen"))
+            #expect(try stage.json("show", "run:latest")["environment"]?["parts"] != nil)
+        }
+
+        /// No signal of the terminal reaches the freezing process.
+        @Test func theFreezeHasASessionOfItsOwn() throws {
+            let job = try stage.start(
+                "dfs-run", ["sh", "-c", "while [ ! -e \(stage.directory.sub("sign")) ]; do sleep 0.05; done"],
+                variables: ["DFS_FREEZE_LIMIT": "2G"])
+            let freezer = freezer(of: job)
+            #expect(freezer > 0 && getsid(freezer) == freezer)
+            try stage.directory.write("sign", "")
+            #expect(try job.wait().code == 0)
+        }
+
         @Test(.enabled(if: hasPython)) func whatHasChangedIsPutBackToo() throws {
             try prepare()
             let output = try run([interpreter, "t.py"]).outputText
@@ -230,11 +338,8 @@ extension PlayWithMounts {
             #expect(try stage.done("show", "run:latest").contains("not frozen: the limit is 0"))
         }
 
-        @Test func aFreezeThatIsKilledLeavesNothing() throws {
-            let sign = stage.directory.sub("sign")
-            let job = try stage.start(
-                "dfs-run", ["sh", "-c", "while [ ! -e \(sign) ]; do sleep 0.05; done"],
-                variables: ["DFS_FREEZE_LIMIT": "2G"])
+        /// The process that freezes the environment of a run in progress.
+        private func freezer(of job: SpawnedProgram) -> pid_t {
             var freezer: pid_t = 0
             Stage.eventually("the freezing process") {
                 freezer =
@@ -246,6 +351,15 @@ extension PlayWithMounts {
                     } ?? 0
                 return freezer > 0
             }
+            return freezer
+        }
+
+        @Test func aFreezeThatIsKilledLeavesNothing() throws {
+            let sign = stage.directory.sub("sign")
+            let job = try stage.start(
+                "dfs-run", ["sh", "-c", "while [ ! -e \(sign) ]; do sleep 0.05; done"],
+                variables: ["DFS_FREEZE_LIMIT": "2G"])
+            let freezer = freezer(of: job)
             kill(freezer, SIGKILL)
             try stage.directory.write("sign", "")
             #expect(try job.wait().code == 0)

@@ -36,7 +36,9 @@ import Testing
         try scratch.shell("mkdir miniforge/envs/train/conda-meta")
         #expect(parts(conda + "/bin/python") == ["conda \(conda)"])
         let plain = try prefix(scratch, "opt/python")
-        #expect(parts(plain + "/bin/python") == ["python \(plain)"])
+        #expect(
+            parts(plain + "/bin/python")
+                == ["lib/python3.12", "bin/python", "bin/python3.12"].map { "python \(plain)/\($0)" })
         let venv = try virtual(scratch, "project/.venv", of: uv)
         #expect(parts(venv + "/bin/python") == ["virtual \(venv)", "uv \(uv)"])
         #expect(parts("/bin/sh") == [] || parts("/bin/sh").allSatisfy { $0.hasPrefix("system") })
@@ -58,6 +60,7 @@ import Testing
         let base = try prefix(scratch, "opt/python")
         let venv = try virtual(scratch, "venv", of: base)
         let python: JSONValue = ["executable": .string(base + "/bin/python"), "found_through": "python3 in PATH"]
+        try scratch.shell("mkdir opt/python/conda-meta")
         func find(_ python: JSONValue?, _ mapped: [String]) -> [String] {
             EnvironmentParts.find(python: python, home: nil, mapped: mapped).map(\.path)
         }
@@ -69,6 +72,73 @@ import Testing
         #expect(find(nil, [base + "/bin/python3.12", venv + "/lib/python3.12/site-packages/x.so"]) == [base, venv])
         let home: JSONValue = ["executable": "~/bin/python", "found_through": "argument 0"]
         #expect(EnvironmentParts.find(python: home, home: base, mapped: []).map(\.path) == [base])
+    }
+
+    /// Of a Python that was unpacked into a home directory nothing else of the home is taken.
+    @Test func onlyPythonsOwnIsTakenOfAnyPrefix() throws {
+        let scratch = try Scratch()
+        let home = try prefix(scratch, "home")
+        for name in [".ssh/id_ed25519", "bin/backup", "lib/secrets.txt", "lib/libpython3.12.so.1.0", "include/x.h"] {
+            try scratch.write("home/" + name, "")
+        }
+        let found = EnvironmentParts.of(executable: home + "/bin/python").map { String($0.path.dropFirst(home.count)) }
+        #expect(
+            found == ["/lib/python3.12", "/lib/libpython3.12.so.1.0", "/bin/python", "/bin/python3.12"])
+        // Not even where something says that all of it is Python's.
+        try scratch.shell("mkdir home/conda-meta")
+        let bounds = EnvironmentBounds(home: home)
+        let divided = bounds.divide(EnvironmentParts.of(executable: home + "/bin/python"))
+        #expect(divided.taken.isEmpty && divided.refused.map(\.part.path) == [home])
+        #expect(bounds.verdict(Files.parent(home)) != .free && bounds.verdict(home + "/lib/python3.12") == .free)
+    }
+
+    private func root(_ path: String, excluded: [String]) -> EnvironmentBounds.Root {
+        EnvironmentBounds.Root(
+            CodeSurvey(
+                root: path,
+                excluded: excluded.map { ExcludedPath(path: Array($0.utf8), isDirectory: true, reason: .ignored) },
+                facts: CodeFacts()))
+    }
+
+    @Test func codeAndDataAreNoEnvironment() throws {
+        let bounds = EnvironmentBounds(
+            roots: [
+                root("/p", excluded: [".git", ".venv", "mixed/lib", "a/__pycache__"]), root("/q/lib", excluded: []),
+            ],
+            data: ["/data/faces"], home: "/home/u", withheld: ["/home/u/.config/dfs"])
+        for path in ["/p/x.so", "/p/sub/lib", "/q/lib", "/q/lib/y.so"] {
+            #expect(bounds.verdict(path) == .recorded("code"), "\(path)")
+        }
+        for path in ["/p/.venv", "/p/.venv/lib/x.so", "/pp", "/opt/python", "/q/venv", "/home/u/venv", "/data2"] {
+            #expect(bounds.verdict(path) == .free, "\(path)")
+        }
+        #expect(bounds.verdict("/data/faces/x") == .recorded("data"))
+        for path in ["/", "/p", "/q", "/data", "/home", "/home/u", "/p/mixed", "/home/u/.config/dfs/key"] {
+            guard case .refused = bounds.verdict(path) else {
+                Issue.record("\(path)")
+                continue
+            }
+        }
+        let json = EnvironmentBounds(json: bounds.json)
+        #expect(
+            json.json == bounds.json && json.verdict("/p/.venv") == .free && json.verdict("/p/a") == .recorded("code"))
+    }
+
+    /// `python -m venv .` in the project.
+    @Test func ofAnEnvironmentThatIsTheProjectOnlyItsOwnIsTaken() throws {
+        let scratch = try Scratch()
+        let base = try prefix(scratch, "opt/python")
+        let venv = try virtual(scratch, "project", of: base)
+        try scratch.shell("mkdir project/.git; touch project/train.py project/.env")
+        let part = EnvironmentPart(venv, .virtual)
+        let captured = EnvironmentBounds(roots: [root(venv, excluded: [".git"])]).divide([part])
+        #expect(captured.taken.isEmpty && captured.refused.isEmpty)
+        #expect(captured.recorded.map(\.path) == ["pyvenv.cfg", "bin", "lib"].map { venv + "/" + $0 })
+        let ignored = EnvironmentBounds(roots: [root(venv, excluded: [".git", "lib", "bin", "pyvenv.cfg"])])
+        #expect(ignored.divide([part]).taken.map(\.path) == ["pyvenv.cfg", "bin", "lib"].map { venv + "/" + $0 })
+        // One that lies in the project and is ignored as a whole stays whole.
+        let inside = EnvironmentBounds(roots: [root(scratch.path, excluded: ["project"])])
+        #expect(inside.divide([part]).taken == [part])
     }
 
     @Test func partsDoNotOverlap() {

@@ -84,7 +84,7 @@ import Testing
         try scratch.write("elsewhere/b.py", "b = 2\n")
         let watch = ModuleWatch(
             python: nil, home: nil, project: [scratch.path + "/project"], folder: scratch.path + "/imported",
-            cacheDirectory: nil, catalogue: FileCatalogue(directory: nil), coverage: .opens)
+            scratch: scratch.path, cacheDirectory: nil, catalogue: FileCatalogue(directory: nil), coverage: .opens)
         for name in ["site-packages/alpha/__init__.py", "site-packages/alpha/__init__.py", "elsewhere/b.py", "gone.py"]
         {
             watch.opened(scratch.path + "/" + name)
@@ -100,5 +100,53 @@ import Testing
         #expect(groups[1]["files"]?.array?.last?["sha256"]?["unknown"] != nil)
         #expect(try Files.read(scratch.path + "/imported" + scratch.path + "/elsewhere/b.py") == Array("b = 2\n".utf8))
         #expect(watch.summary["count"] == 3 && watch.summary["copied"] == 1)
+    }
+
+    /// What is not a file is not opened, or the watch would wait for the writer of a FIFO.
+    @Test func whatIsNoFileIsNotOpened() throws {
+        let scratch = try Scratch()
+        try scratch.shell("mkfifo x.py x.so; echo 'a = 1' > y.py; ln -s y.py z.py")
+        let root = try OwnedDescriptor.open("/", O_RDONLY | O_DIRECTORY)
+        for name in ["x.py", "x.so", ".", "gone.py"] {
+            #expect(InView.open(scratch.path + "/" + name, root) == nil, "\(name)")
+            #expect(InView.open(host: Array("\(scratch.path)/\(name)".utf8)) == nil, "\(name)")
+        }
+        #expect(InView.open(scratch.path + "/z.py", root) != nil)
+        let watch = watch(scratch)
+        watch.view(root)
+        for name in ["x.py", "z.py"] { watch.opened(scratch.path + "/" + name) }
+        watch.end(milliseconds: 60_000)
+        let files = watch.json["groups"]?.array?.first?["files"]?.array
+        #expect(files?.first?["sha256"]?["unknown"] == "it could not be opened" && files?.last?["size_bytes"] == 6)
+    }
+
+    private func watch(_ scratch: Scratch) -> ModuleWatch {
+        ModuleWatch(
+            python: nil, home: nil, project: [scratch.path + "/project"], folder: scratch.path + "/imported",
+            scratch: scratch.path + "/making", cacheDirectory: nil, catalogue: FileCatalogue(directory: nil),
+            coverage: .opens)
+    }
+
+    /// The folder is being recorded when `end` has returned: nothing more may change there.
+    @Test func nothingIsCopiedOnceTheRunHasEnded() throws {
+        let scratch = try Scratch()
+        try scratch.shell("mkdir making")
+        let count = 40
+        for i in 0..<count {
+            try scratch.write(Array("elsewhere/m\(i).py".utf8), [UInt8](repeating: UInt8(ascii: "#"), count: 1 << 20))
+        }
+        let watch = watch(scratch)
+        for i in 0..<count { watch.opened("\(scratch.path)/elsewhere/m\(i).py") }
+        watch.end(milliseconds: 30)
+        func listed() throws -> String { String(decoding: try scratch.shell("ls -lR imported making"), as: UTF8.self) }
+        try scratch.shell("mkdir -p imported")
+        let then = try listed()
+        usleep(300_000)
+        #expect(try listed() == then)
+        #expect(try DirectoryListing.names(of: scratch.path + "/making").isEmpty)
+        let copies =
+            try DirectoryListing.names(of: scratch.path + "/imported").isEmpty
+            ? 0 : DirectoryListing.names(of: scratch.path + "/imported" + scratch.path + "/elsewhere").count
+        #expect(watch.summary["copied"]?.integer ?? 0 == Int64(copies))
     }
 }

@@ -22,6 +22,10 @@ import Testing
         #expect(admits("pip.conf", "[global]\n" + url)?.cause == "it holds a secret, line 2: url-credentials")
         #expect(admits("pip.conf", "[global]\nindex-url = https://pypi.org/simple\n") == nil)
         #expect(admits(".netrc", "machine a login me password strawberry\n")?.cause?.contains("line 1") == true)
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nYWJj\n"
+        #expect(admits("id_ed25519", key)?.cause == "it is a private key")
+        #expect(admits("keys.py", "KEY =  + key + \n") == nil)
+        #expect(admits("cert.pem", "-----BEGIN CERTIFICATE-----\nYWJj\n") == nil)
         #expect(admits("module.py", "key = '\(Canary.gitHub)'\n") == nil)
     }
 }

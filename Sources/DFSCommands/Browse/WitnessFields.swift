@@ -56,6 +56,12 @@ struct WitnessFields {
         if let unread = record["unread"]?["count"]?.integer {
             reasons.append("\(Quantity.count(unread, "file")) could not be read")
         }
+        if let changed = record["changed"], let count = changed["count"]?.integer,
+            let first = changed["files"]?.array?.first
+        {
+            let more = count > 1 ? " and \(count - 1) more" : ""
+            reasons.append("\(first["path"]?.string ?? "")\(more): \(first["reason"]?.string ?? "")")
+        }
         return reasons.isEmpty ? "see the record" : reasons.joined(separator: "; ")
     }
 

@@ -39,12 +39,11 @@ enum FreezeProcess {
         let signer = try KeyFile.load(
             orCreateAt: try directories.keyFile(), agentSocket: ProcessEnvironment.current()["SSH_AUTH_SOCK"])
         let parts = EnvironmentParts.find(python: request.python, home: request.home, mapped: mapped)
-        let libraries = EnvironmentParts.libraries(mapped, besides: parts)
-        guard !parts.isEmpty || !libraries.isEmpty else { return }
+        guard !parts.isEmpty || !mapped.isEmpty else { return }
         var freeze = Freeze(repository: repository, run: request.run, limit: request.limit)
         freeze.threads = max(1, min(4, Workers.processorCount / 4))
-        freeze.withheld = request.withheld
-        do throws(DFSError) { _ = try freeze.run(parts: parts, libraries: libraries, by: signer) } catch {
+        (freeze.bounds, freeze.began, freeze.lent) = (request.bounds, request.began, request.lent)
+        do throws(DFSError) { _ = try freeze.run(parts: parts, mapped: mapped, by: signer) } catch {
             // That it failed is part of the record too.
             let annotation = Annotation(
                 repository: repository, run: request.run, name: RunAnnotation.environment)

@@ -1,4 +1,5 @@
 import DFSHistory
+import DFSLaunch
 import DFSLedger
 import DFSModel
 import DFSRuns
@@ -15,15 +16,22 @@ struct DriftCheck {
     private let hasEnvironment: Bool
 
     /// `nil` where nothing was asked for.
-    init?(_ request: LaunchRequest, _ context: CommandContext, _ resolver: Resolver) throws(DFSError) {
+    init?(
+        _ request: LaunchRequest, _ capabilities: Capabilities, _ context: CommandContext, _ resolver: Resolver
+    ) throws(DFSError) {
         required = try request.require.map { name throws(DFSError) in
             try DriftClass.named(name, in: "the required class")
         }
         like = try request.like.map { name throws(DFSError) in try context.run(name, resolver) }
         guard required != nil || like != nil else { return nil }
-        hasEnvironment = request.environmentMounts != nil
+        hasEnvironment = Self.hasEnvironment(request, capabilities)
         self.context = context
         self.resolver = resolver
+    }
+
+    /// Without a namespace nothing can be mounted, and what is incomplete is in part this machine's.
+    static func hasEnvironment(_ request: LaunchRequest, _ capabilities: Capabilities) -> Bool {
+        capabilities.namespace != .none && request.environmentMounts?.givesPython == true
     }
 
     /// What was found, for the plan's record.

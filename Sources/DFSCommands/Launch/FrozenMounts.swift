@@ -14,13 +14,16 @@ struct FrozenMounts: Sendable {
     /// How long an environment that is being frozen is waited for, seconds.
     private static let patience = 600
 
-    /// `nil` where nothing has to be mounted. `say` is told why there is nothing to mount though the environment may differ.
+    /// `nil` where nothing has to be mounted. `say` is told why there is nothing to mount though the environment may differ, and
+    /// what of it stays as it is here.
     init?(
-        of run: RunRecord, _ repository: Repository, threads: Int, say: (String) -> Void
+        of run: RunRecord, within bounds: EnvironmentBounds, _ repository: Repository, threads: Int,
+        say: (String) -> Void
     ) throws(DFSError) {
         switch try Self.find(run, repository, say) {
         case .environment(let environment):
-            let plan = try environment.plan(threads: threads)
+            let plan = try environment.plan(within: bounds, threads: threads)
+            Self.tell(of: environment, say)
             for it in plan.kept.prefix(3) { say("\(it.path) stays as it is here: \(it.reason)") }
             guard !plan.mounts.isEmpty else { return nil }
             self.environment = environment
@@ -35,6 +38,25 @@ struct FrozenMounts: Sendable {
             return nil
         }
     }
+
+    private static func tell(of environment: FrozenEnvironment, _ say: (String) -> Void) {
+        guard !environment.isComplete else { return }
+        let gaps = environment.gaps
+        let first = gaps.first.map { ": \($0.path) (\($0.reason))" } ?? ""
+        let more = gaps.count > 1 ? " and \(gaps.count - 1) more" : ""
+        say(
+            "the environment of run \(environment.run.short) is incomplete\(first)\(more); there this machine's is used"
+        )
+    }
+
+    /// Whether the job has the environment of the run, as far as that can be: then it need not be frozen again.
+    var isWhole: Bool { environment.isComplete && !plan.keepsPython }
+
+    /// Whether the job has the run's interpreter and packages, whatever this machine has.
+    var givesPython: Bool { !plan.keepsPython && !environment.gaps.contains { !$0.isLibrary } }
+
+    /// Where something of the environment is put over this machine's.
+    var targets: [String] { plan.mounts.map(\.target) }
 
     private static func find(
         _ run: RunRecord, _ repository: Repository, _ say: (String) -> Void

@@ -95,11 +95,15 @@ struct RecordedRun {
         request.roots = roots
         request.importedMounts = try ImportedMounts(of: run, repository)
         if let imported = request.importedMounts { context.output.say(imported.words) }
-        request.environmentMounts = try FrozenMounts(of: run, repository, threads: context.jobs) {
+        let code = changes.code.map { self.code.replaced(by: $0) } ?? self.code
+        let bounds = EnvironmentBounds(
+            roots: ([code] + roots).map { .init($0.survey) },
+            data: (text["data-paths"]?.object ?? [:]).values.compactMap(\.string), home: context.environment.home)
+        request.environmentMounts = try FrozenMounts(of: run, within: bounds, repository, threads: context.jobs) {
             context.output.say($0)
         }
         request.data = try data(changes.data)
-        request.code = .snapshot(changes.code.map { code.replaced(by: $0) } ?? code)
+        request.code = .snapshot(code)
         request.inPlace = plan["in-place"]?.bool ?? false
         request.strict = plan["strict"]?.bool ?? false
         request.expands = plan["expands"]?.bool ?? true

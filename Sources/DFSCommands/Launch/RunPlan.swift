@@ -24,6 +24,8 @@ struct RunPlan {
     let request: LaunchRequest
     let maximumFileSize: UInt64
 
+    /// Nothing is mounted without a namespace.
+    var environmentMounts: FrozenMounts? { capabilities.namespace == .none ? nil : request.environmentMounts }
     var name: String { RunName.of(run) }
     var survey: CodeSurvey { captured.survey }
     var project: String { captured.project }

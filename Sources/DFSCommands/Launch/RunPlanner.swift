@@ -30,7 +30,8 @@ struct RunPlanner {
         let secrets = try LaunchSecrets(request, project, repository)
         let hostRecord = BackgroundHost(
             try context.hostRequest(arguments: request.command, environment: request.environment))
-        let check = try DriftCheck(request, context, resolver)
+        let capabilities = context.capabilities(repository)
+        let check = try DriftCheck(request, capabilities, context, resolver)
         var drift: DriftCheck.Finding?
         let code = try code(inputs, resolver.state) { project throws(DFSError) in
             drift = try check?.run(project: project, host: hostRecord.wait())
@@ -39,9 +40,7 @@ struct RunPlanner {
             besides: code)
         return RunPlan(
             run: run, began: resolver.state, inputs: inputs, captured: code, roots: roots, secrets: secrets,
-            host: hostRecord.wait(), drift: drift,
-            capabilities: Capabilities.probe(
-                scratch: repository.root + "/tmp", path: context.environment["PATH"] ?? "/usr/bin:/bin"),
+            host: hostRecord.wait(), drift: drift, capabilities: capabilities,
             seed: request.seed ?? UInt32.random(in: 0...UInt32.max), request: request,
             maximumFileSize: request.maximumFile ?? project?.run.maximumFile?.value ?? Self.maximumWorkFile)
     }
@@ -87,5 +86,12 @@ private final class BackgroundHost: Sendable {
         let nothing = HostRecord(
             identity: .null, stable: .null, job: .null, volatile: ["unknown": "the capture did not end"])
         return result.withLock { $0 } ?? nothing
+    }
+}
+
+extension CommandContext {
+    /// What the kernel lets a run have here.
+    func capabilities(_ repository: Repository) -> Capabilities {
+        Capabilities.probe(scratch: repository.root + "/tmp", path: environment["PATH"] ?? "/usr/bin:/bin")
     }
 }

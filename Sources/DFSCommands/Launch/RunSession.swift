@@ -80,9 +80,7 @@ final class RunSession {
         let state = try repository.state()
         context.output.say(plan.summary)
         for warning in plan.captured.warnings { context.output.warn(warning) }
-        if plan.capabilities.namespace != .none {
-            try plan.request.environmentMounts?.adopt(by: plan.run, repository, signer)
-        }
+        if let mounts = plan.environmentMounts, mounts.isWhole { try mounts.adopt(by: plan.run, repository, signer) }
         defer { serving.end(linger: (try? context.viewLinger()) ?? 0) }
         let view = try prepareView(state)
         let (ending, result) = try start(view, state)
@@ -175,7 +173,7 @@ final class RunSession {
             "deny": .array(denials.rules.map { .string($0.reference) }), "drift": plan.drift?.json ?? .null,
             "strict": .bool(plan.request.strict), "git": plan.git,
             "imported-mounts": plan.request.importedMounts?.json ?? .null,
-            "environment-mounts": plan.request.environmentMounts?.json ?? .null,
+            "environment-mounts": plan.environmentMounts?.json ?? .null,
             "environment": plan.secrets.environment.json, "secrets": plan.secrets.json,
             "capabilities": plan.capabilities.json,
         ]
@@ -212,7 +210,7 @@ final class RunSession {
                 denials: denials)
             view.serving = serving
             view.environmentSteps =
-                try plan.request.environmentMounts?.steps(history: history, threads: context.jobs) ?? []
+                try plan.environmentMounts?.steps(history: history, threads: context.jobs) ?? []
             if let imported = plan.request.importedMounts {
                 if let history {
                     view.environmentSteps += imported.steps(history: history)
@@ -383,6 +381,7 @@ final class RunSession {
         isSealed = true
         if case .failed(let failure) = outcome { throw failure.launchError }
         report(sealed, code, ending)
+        for witness in witnesses { witness.sealed() }
         return ExitCode(rawValue: code)
     }
 

@@ -50,8 +50,9 @@ struct Rerun: DFSCommand {
             let host = try context.hostRequest(arguments: request.command, environment: request.environment)
             let then = try RunHost.record(of: recorded.run, repository)
             let now = HostFacts.capture(host).value
+            let hasEnvironment = DriftCheck.hasEnvironment(request, context.capabilities(repository))
             let drift = HostComparison.compare(
-                then: then, now: request.environmentMounts == nil ? now : DriftCheck.adopting(then, in: now))
+                then: then, now: hasEnvironment ? DriftCheck.adopting(then, in: now) : now)
             let answer = RerunReport(
                 recorded.run.id, request, drift,
                 recorded.environment.differences(request.environment.variables))

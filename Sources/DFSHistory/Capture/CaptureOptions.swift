@@ -111,7 +111,7 @@ package struct CaptureNotes: Sendable {
         let large = tooLarge.sorted { ByteOrder.precedes($0.path, $1.path) }.prefix(1000).map { item -> JSONValue in
             ["path": .string(NameText.encode(item.path)), "size": .integer(Int64(item.size))]
         }
-        return [
+        var out: [String: JSONValue] = [
             "special": list(special), "ignored": list(ignored),
             "too-large": ["count": .integer(Int64(tooLarge.count)), "files": .array(Array(large))],
             "dropped": [
@@ -120,5 +120,12 @@ package struct CaptureNotes: Sendable {
                 "extended-attributes": .integer(Int64(extendedAttributes)),
             ],
         ]
+        if !unread.isEmpty {
+            let files = unread.sorted { ByteOrder.precedes($0.path, $1.path) }.prefix(1000).map { item -> JSONValue in
+                ["path": .string(NameText.encode(item.path)), "reason": .string(item.reason)]
+            }
+            out["unread"] = ["count": .integer(Int64(unread.count)), "files": .array(Array(files))]
+        }
+        return .object(out)
     }
 }

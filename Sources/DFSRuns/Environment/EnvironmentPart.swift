@@ -50,7 +50,22 @@ package enum EnvironmentParts {
         guard !isSystem(prefix) else {
             return system(prefix, installation.library).filter { Files.exists($0) }.map { EnvironmentPart($0, .system) }
         }
-        return [EnvironmentPart(prefix, kind(of: prefix))]
+        let kind = kind(of: prefix)
+        // What nobody has marked as Python's may be anything, as a home directory into which Python was unpacked.
+        guard kind == .python else { return [EnvironmentPart(prefix, kind)] }
+        return plain(prefix, installation.library).map { EnvironmentPart($0, kind) }
+    }
+
+    /// What is Python's of any prefix.
+    private static func plain(_ prefix: String, _ library: String) -> [String] {
+        func named(_ folder: String, _ start: String) -> [String] {
+            ((try? DirectoryListing.names(of: prefix + folder)) ?? []).map { String(decoding: $0, as: UTF8.self) }
+                .filter { $0.hasPrefix(start) }.sorted().map { "\(prefix)\(folder)/\($0)" }
+        }
+        let folders = ["lib", "lib64"].flatMap { lib in
+            ["\(prefix)/\(lib)/\(library)"] + named("/" + lib, "libpython")
+        }
+        return (folders + ["\(prefix)/include/\(library)"]).filter { Files.exists($0) } + named("/bin", "python")
     }
 
     /// Prefixes that hold much more than Python.
@@ -145,7 +160,7 @@ package enum EnvironmentParts {
     }
 
     /// Mapped files that lie in no part, with all of the C library where one of its parts is among them.
-    package static func libraries(_ mapped: [String], besides parts: [EnvironmentPart]) -> [EnvironmentPart] {
+    static func libraries(_ mapped: [String], besides parts: [EnvironmentPart]) -> [EnvironmentPart] {
         var seen = Set<String>()
         return (mapped + SystemLibraries.family(of: mapped)).filter { path in
             !parts.contains { $0.contains(path) } && seen.insert(path).inserted

@@ -85,11 +85,42 @@ package struct FrozenEnvironment: Sendable {
         }
     }
 
+    /// What the record lacks, or may have otherwise than the run had it.
+    package struct Gap: Sendable {
+        package let path: String
+        package let reason: String
+        package let isLibrary: Bool
+    }
+
+    package var gaps: [Gap] {
+        let missing = (record["parts"]?.array ?? []).compactMap { part in
+            part["missing"]?.string.map { reason in
+                Gap(
+                    path: part["path"]?.string ?? "", reason: reason,
+                    isLibrary: part["kind"]?.string == EnvironmentPart.Kind.library.rawValue)
+            }
+        }
+        let files = ["changed", "unread"].flatMap { record[$0]?["files"]?.array ?? [] }.map { file in
+            let path = file["path"]?.string ?? ""
+            let isLibrary = parts.contains { $0.at == path && $0.part.kind == .library }
+            return Gap(path: path, reason: file["reason"]?.string ?? "", isLibrary: isLibrary)
+        }
+        return missing + files
+    }
+
+    package var isComplete: Bool { record["complete"]?.bool == true }
+
     // MARK: Comparing
 
     /// The parts that this machine does not have as they were. Reads only files that have changed since they were frozen here.
     package func differing(threads: Int = 1) throws(DFSError) -> [Part] {
-        let leftOut = (record["left_out"]?.array ?? []).compactMap(\.string)
+        // What was left out of the tree is no difference.
+        let files = ["secrets", "unread"].flatMap { record[$0]?["files"]?.array ?? [] }.compactMap {
+            $0["path"]?.string
+        }
+        let leftOut =
+            (record["left_out"]?.array ?? []).compactMap(\.string)
+            + files.map { String(decoding: NameText.decode($0) ?? Array($0.utf8), as: UTF8.self) }
         let filter = EnvironmentFilter(paths: parts.map(\.at), leftOut: leftOut)
         let comparison = SourceComparison(
             reader: repository.reader, cache: try cache(), filter: filter, threads: threads)
@@ -124,7 +155,21 @@ package struct FrozenEnvironment: Sendable {
 
         package fileprivate(set) var mounts: [Mount] = []
         /// What stays as this machine has it though it differs, and why.
-        package fileprivate(set) var kept: [(path: String, reason: String)] = []
+        package fileprivate(set) var kept: [Kept] = []
+
+        package struct Kept: Sendable {
+            package let path: String
+            package let reason: String
+            /// Not of Python, by whose facts hosts are compared.
+            let isLibrary: Bool
+        }
+
+        fileprivate mutating func keep(_ part: Part, _ reason: String) {
+            kept.append(Kept(path: part.at, reason: reason, isLibrary: part.part.kind == .library))
+        }
+
+        /// Whether some of Python stays as it is here.
+        package var keepsPython: Bool { kept.contains { !$0.isLibrary } }
 
         /// For the record of the run that uses it.
         package var json: JSONValue {
@@ -138,9 +183,10 @@ package struct FrozenEnvironment: Sendable {
         }
     }
 
-    /// `here`: this machine's C library, as a host record names it.
+    /// `bounds`: over which places nothing is put. `here`: this machine's C library, as a host record names it.
     package func plan(
-        here libcHere: String? = SystemFacts.libc.string, threads: Int = 1
+        within bounds: EnvironmentBounds = EnvironmentBounds(), here libcHere: String? = SystemFacts.libc.string,
+        threads: Int = 1
     ) throws(DFSError) -> Plan {
         let differing = try differing(threads: threads)
         var plan = Plan()
@@ -149,18 +195,18 @@ package struct FrozenEnvironment: Sendable {
         }
         for part in differing where !isLibc(part) {
             if part.part.kind == .library, SystemLibraries.isOfDriver(part.at) {
-                plan.kept.append((part.at, "it belongs to the GPU driver of this machine"))
+                plan.keep(part, "it belongs to the GPU driver of this machine")
                 continue
             }
-            try add(part, to: &plan)
+            try add(part, within: bounds, to: &plan)
         }
         let family = differing.filter(isLibc)
         if !family.isEmpty {
             if let reason = obstacle(to: family, libcHere) {
-                plan.kept += family.map { ($0.at, reason) }
+                for part in family { plan.keep(part, reason) }
             } else {
                 // All of it or nothing, also what is the same.
-                for part in parts.filter(isLibc) { try add(part, to: &plan) }
+                for part in parts.filter(isLibc) { try add(part, within: bounds, to: &plan) }
             }
         }
         plan.mounts.sort { a, b in
@@ -186,11 +232,19 @@ package struct FrozenEnvironment: Sendable {
         return nil
     }
 
-    private func add(_ part: Part, to plan: inout Plan) throws(DFSError) {
+    private func add(_ part: Part, within bounds: EnvironmentBounds, to plan: inout Plan) throws(DFSError) {
+        switch bounds.verdict(part.at) {
+        case .free: break
+        case .recorded(let name): return plan.keep(part, "it belongs to the \(name) of the run")
+        case .refused(let reason): return plan.keep(part, reason)
+        }
         let path = part.at.utf8.split(separator: 0x2f).map { Array($0) }
-        guard let entry = try repository.reader.entry(at: path, below: .root(tree, modified: modified)) else { return }
-        var targets = [part.part.path]
-        if part.at != part.part.path { targets.append(part.at) }
+        guard let entry = try repository.reader.entry(at: path, below: .root(tree, modified: modified)) else {
+            return plan.keep(part, "the record of the environment does not have it")
+        }
+        var targets = [part.at]
+        // A link that the code has leads there.
+        if part.at != part.part.path, bounds.verdict(part.part.path) == .free { targets.append(part.part.path) }
         if part.part.kind == .library, let link = soname(of: entry) {
             // The loader goes by this name, which leads to another file where the library has another version.
             let name = Files.parent(part.at) + "/" + link

@@ -102,10 +102,10 @@ package final class LibraryWatch: Sendable {
         found(file.path)
         // Through the process: its view may have another file there than the host.
         let place = Array("/proc/\(pid)/root".utf8) + file.path
-        guard let opened = try? OwnedDescriptor.open(bytes: place, O_RDONLY | O_NOCTTY, at: AT_FDCWD) else {
+        guard let opened = InView.open(host: place) else {
             return set(file, Fact.unknown("it could not be opened"))
         }
-        take(file, opened) { try? OwnedDescriptor.open(bytes: place, O_RDONLY | O_NOCTTY, at: AT_FDCWD) }
+        take(file, opened) { InView.open(host: place) }
     }
 
     private func take(

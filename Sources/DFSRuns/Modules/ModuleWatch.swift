@@ -21,6 +21,8 @@ package final class ModuleWatch: Sendable {
         var facts: [ModuleFile: JSONValue?] = [:]
         var root: OwnedDescriptor?
         var isStopped = false
+        /// Something is being written to `scratch`.
+        var isCopying = false
         var copiedBytes: UInt64 = 0
         var notCopied: [JSONValue] = []
         var copied = 0
@@ -38,13 +40,16 @@ package final class ModuleWatch: Sendable {
     /// Directories that are frozen as a whole.
     private let frozen: [String]
     private let folder: String
+    /// Where copies are made before they appear in `folder`, in the same file system.
+    private let scratch: String
 
     /// Of files that are copied: of one, and of all.
     private static let largest: UInt64 = 16 << 20, most: UInt64 = 256 << 20
 
-    /// `python` is the host record's, with `~` for `home`. `folder` receives copies of modules from outside.
+    /// `python` is the host record's, with `~` for `home`. `folder` receives copies of modules from outside, which are made
+    /// in `scratch`.
     package init(
-        python: JSONValue?, home: String?, project: [String], folder: String, cacheDirectory: String?,
+        python: JSONValue?, home: String?, project: [String], folder: String, scratch: String, cacheDirectory: String?,
         catalogue: FileCatalogue, coverage: Coverage
     ) {
         func full(_ name: String) -> String? {
@@ -54,10 +59,11 @@ package final class ModuleWatch: Sendable {
         let executable = full("executable")
         let installation = executable.flatMap { PythonInstallation(executable: $0) }
         library = installation.map { "\($0.basePrefix)/lib/\($0.library)" }
-        frozen = [full("prefix"), full("base_prefix")].compactMap { $0 }.filter { $0 != "/usr" && $0 != "/" }
+        frozen = executable.map { EnvironmentParts.of(executable: $0).map(\.path) } ?? []
         version = python?["version"]
         self.project = project
         self.folder = folder
+        self.scratch = scratch
         self.catalogue = catalogue
         cache = HostCache(directory: cacheDirectory, hash: { Digest.of($0) })
         state = Mutex(State(coverage: coverage))
@@ -87,8 +93,7 @@ package final class ModuleWatch: Sendable {
     private func read(_ module: ModuleFile) {
         let (root, isStopped) = state.withLock { ($0.root, $0.isStopped) }
         guard !isStopped else { return }
-        let opened =
-            root.map { InView.open(module.path, $0) } ?? (try? OwnedDescriptor.open(module.path, O_RDONLY | O_NOCTTY))
+        let opened = root.map { InView.open(module.path, $0) } ?? InView.open(host: Array(module.path.utf8))
         guard let file = opened, let status = try? FileStatus.of(file), status.kind == .file
         else { return set(module, Fact.unknown("it could not be opened")) }
         guard let facts = catalogue.read(file, module.path, stop: { self.state.withLock { $0.isStopped } }) else {
@@ -106,29 +111,56 @@ package final class ModuleWatch: Sendable {
     // MARK: Copies
 
     private func copy(_ path: String, _ file: OwnedDescriptor, _ size: UInt64) {
-        let hasRoom = state.withLock { state in
-            guard size <= Self.largest, state.copiedBytes + size <= Self.most else { return false }
+        let (mayBegin, hasRoom) = state.withLock { state -> (Bool, Bool) in
+            guard !state.isStopped else { return (false, false) }
+            guard size <= Self.largest, state.copiedBytes + size <= Self.most else { return (true, false) }
             state.copiedBytes += size
-            return true
+            state.isCopying = true
+            return (true, true)
         }
-        var problem = "it is larger than what is kept"
+        var problem = mayBegin ? "it is larger than what is kept" : Self.late
         if hasRoom {
+            defer { state.withLock { $0.isCopying = false } }
             do throws(DFSError) {
                 if let secret = try SecretOmission.sentence(file, Array(path.utf8), size) {
                     throw DFSError(.refused, "\(path) is not copied", cause: secret)
                 }
-                let target = folder + path
-                try Files.makeDirectories(Files.parent(target))
-                let copy = try OwnedDescriptor.open(target, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
-                var buffer = [UInt8](repeating: 0, count: Int(size))
-                guard pread(file.raw, &buffer, buffer.count, 0) == buffer.count else {
-                    throw DFSError(.operational, "it could not be read as a whole")
-                }
-                try Files.write(buffer, to: copy.raw, what: target)
-                return state.withLock { $0.copied += 1 }
+                return try keep(path, file, Int(size))
             } catch { problem = error.cause ?? error.what }
         }
         state.withLock { $0.notCopied.append(["path": .string(path), "reason": .string(problem)]) }
+    }
+
+    private static let late = "the run ended before it was copied"
+    private static let step = 1 << 20
+
+    /// In `folder` a copy appears as a whole, and none does when the run has ended: the folder is being recorded then.
+    private func keep(_ path: String, _ file: OwnedDescriptor, _ size: Int) throws(DFSError) {
+        let temporary = scratch + "/module-" + Randomness.hex(bytes: 8)
+        let copy = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o644)
+        defer { unlink(temporary) }
+        var buffer = [UInt8](repeating: 0, count: min(size, Self.step)), done = 0
+        while done < size {
+            if state.withLock({ $0.isStopped }) { throw DFSError(.operational, Self.late) }
+            let count = min(size - done, buffer.count)
+            guard pread(file.raw, &buffer, count, off_t(done)) == count else {
+                throw DFSError(.operational, "it could not be read as a whole")
+            }
+            try Files.write(Array(buffer[..<count]), to: copy.raw, what: temporary)
+            done += count
+        }
+        let target = folder + path
+        // Under the lock, so that nothing appears once `end` has begun.
+        let problem = state.withLock { state -> DFSError? in
+            guard !state.isStopped else { return DFSError(.operational, Self.late) }
+            do throws(DFSError) {
+                try Files.makeDirectories(Files.parent(target))
+                try System.call("cannot rename \(temporary)") { rename(temporary, target) }
+            } catch { return error }
+            state.copied += 1
+            return nil
+        }
+        if let problem { throw problem }
     }
 
     /// Copies the modules below a directory whose opens cannot be seen: of an editable install, of PYTHONPATH.
@@ -168,8 +200,14 @@ package final class ModuleWatch: Sendable {
             state.isStopped = true
             state.root = nil
         }
+        // The copy in progress sees that, unless the disk keeps it: then it fails when its place is gone.
+        let last = Clock.monotonic() + Self.patience
+        while state.withLock({ $0.isCopying }), Clock.monotonic() < last { usleep(2000) }
         catalogue.save()
     }
+
+    /// Nanoseconds.
+    private static let patience: UInt64 = 5_000_000_000
 
     package var count: Int { state.withLock { $0.facts.count } }
 

@@ -83,6 +83,7 @@ package struct RunSeal {
             ],
             "secrets": secrets.json,
         ]
+        record["evidence-capture"] = left.evidenceNotes.flatMap { $0.unread.isEmpty ? nil : $0.json }
         record.merge(result) { $1 }
         let address = try writer.putHere(.object(record))
         let finished = try writer.finish(base: (left.base.packs, left.base.pack))
@@ -124,6 +125,7 @@ package struct RunSeal {
         let outputsNotes, workNotes: CaptureNotes
         /// Paths of the project that the job removed.
         var deleted: [[UInt8]] = []
+        var evidenceNotes: CaptureNotes?
         let base: RecordReference
         /// Events on whose packs what was taken without reading rests.
         var events: [EventPacks] = []
@@ -151,11 +153,14 @@ package struct RunSeal {
         let (workNotes, deleted) = Self.tellingDeleted(work.notes, in: try Self.open(Self.work, in: folder))
         let logs = try capture(
             Self.logs, in: folder, writer, filter: nil, limit: nil, inspector: secrets.below("logs"))
-        let evidence = try capture(Self.evidence, in: folder, writer, filter: nil, limit: nil)
+        // Never a reason that a run is not recorded: what somebody still writes is left out, and named.
+        let evidence = try capture(
+            Self.evidence, in: folder, writer, filter: nil, limit: nil, leavesOutUnread: true)
         return Left(
             outputs: outputs.summary, work: work.summary, logs: logs.summary,
             evidence: evidence.summary, outputsNotes: outputs.notes,
-            workNotes: workNotes, deleted: deleted, base: recorded?.record ?? run.record,
+            workNotes: workNotes, deleted: deleted, evidenceNotes: evidence.notes,
+            base: recorded?.record ?? run.record,
             events: [cache?.rows].compactMap { $0 })
     }
 
@@ -200,10 +205,12 @@ package struct RunSeal {
 
     private func capture(
         _ path: [String], in folder: OwnedDescriptor, _ writer: StoreWriter, filter: (any CaptureFilter)?,
-        limit: UInt64?, _ cache: StatCache? = nil, inspector: (any CaptureInspector)? = nil
+        limit: UInt64?, _ cache: StatCache? = nil, inspector: (any CaptureInspector)? = nil,
+        leavesOutUnread: Bool = false
     ) throws(DFSError) -> CaptureResult {
         let directory = try Self.open(path, in: folder)
-        let options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit, inspector: inspector)
+        var options = CaptureOptions(filter: filter, skipSpecial: true, maximumFileSize: limit, inspector: inspector)
+        options.leavesOutUnread = leavesOutUnread
         return try Capture(
             root: ([live.root] + path).joined(separator: "/"), opened: directory, writer: writer,
             reader: repository.reader, cache: cache, previous: nil, options: options

@@ -11,15 +11,18 @@ import Glibc
 final class FreezeWitness: RunWitness, @unchecked Sendable {
     let name = "environment"
     private let plan: RunPlan
+    private let context: CommandContext
     private let request: () throws(DFSError) -> FreezeRequest
     // `input` and `failure` are used under the lock: files are found by another thread than the run's.
     private let lock = Lock()
     private var input: OwnedDescriptor?
     private var failure: String?
     private var child: LocalProcess?
+    private var process: ChildProcess?
 
-    init(_ plan: RunPlan, request: @escaping () throws(DFSError) -> FreezeRequest) {
+    init(_ plan: RunPlan, _ context: CommandContext, request: @escaping () throws(DFSError) -> FreezeRequest) {
         self.plan = plan
+        self.context = context
         self.request = request
     }
 
@@ -27,9 +30,9 @@ final class FreezeWitness: RunWitness, @unchecked Sendable {
     /// or run for a while.
     func prepare(_ enter: inout EnterPlan) {
         guard plan.request.freezesEnvironment else { return failure = "--no-freeze-env" }
-        // The run has the environment of the one that it repeats, and its record names that. Without a namespace of its own the
-        // job finds what this machine has.
-        guard plan.request.environmentMounts == nil || enter.namespace == .none else {
+        // The run has the environment of the one that it repeats, and its record names that. Where that is not whole the job
+        // finds some of what this machine has.
+        guard plan.environmentMounts?.isWhole != true else {
             return failure = "that of the run that is repeated"
         }
         do throws(DFSError) {
@@ -41,6 +44,7 @@ final class FreezeWitness: RunWitness, @unchecked Sendable {
             let process = try ChildProcess.start(
                 ServerProcess.executable, arguments: ["dfs", "__freeze", String(reading.raw)], inherited: [reading])
             child = try? LocalProcess(pid: process.pid)
+            self.process = process
             try Files.write(request.json.canonicalBytes + [0x0a], to: writing.raw, what: "the freezing process")
             _ = clinux_fcntl(writing.raw, F_SETFL, Int(O_NONBLOCK))
             input = writing
@@ -58,6 +62,13 @@ final class FreezeWitness: RunWitness, @unchecked Sendable {
     }
 
     func ended() { try? lock.hold { input = nil } }
+
+    /// Slurm ends with a job's step all that it has started, also in sessions of their own.
+    func sealed() {
+        guard let process, context.environment["SLURM_JOB_ID"] != nil, !process.wait(milliseconds: 0) else { return }
+        context.output.say("waiting until the environment is frozen: Slurm would end that with the job's step")
+        while !process.wait(milliseconds: 60_000) {}
+    }
 
     var summary: JSONValue {
         if let failure { return Fact.none(failure) }

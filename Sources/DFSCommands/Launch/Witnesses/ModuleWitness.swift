@@ -33,7 +33,8 @@ final class ModuleWitness: RunWitness, @unchecked Sendable {
         self.home = home
         modules = ModuleWatch(
             python: plan.host.stable["python"], home: home, project: [plan.survey.root] + plan.roots.map(\.survey.root),
-            folder: live.evidence + "/imported", cacheDirectory: cache, catalogue: catalogue, coverage: .opens)
+            folder: live.evidence + "/imported", scratch: live.scratch, cacheDirectory: cache, catalogue: catalogue,
+            coverage: .opens)
     }
 
     func prepare(_ enter: inout EnterPlan) {

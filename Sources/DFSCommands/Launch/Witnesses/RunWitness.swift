@@ -3,6 +3,7 @@ import DFSLaunch
 import DFSLedger
 import DFSModel
 import DFSRuns
+import DFSSystem
 
 /// Watches one run, and writes what it sees into the run's evidence folder as it sees it, so that a run that dies has it too.
 /// A witness that fails says so in its summary and never harms the job.
@@ -20,6 +21,8 @@ protocol RunWitness: AnyObject {
     func othersHaveEnded(isInterrupted: Bool) -> Bool
     /// The job's processes have all ended. Whatever is queued is drained and written here.
     func ended()
+    /// The run is recorded, and its last line printed. Not called of a run that did not start.
+    func sealed()
     /// For the result record, after `ended`.
     var summary: JSONValue { get }
     /// A part of the run's last line, such as `GPU 0.4 h of 1.0 h`; `nil` for none.
@@ -28,6 +31,7 @@ protocol RunWitness: AnyObject {
 
 extension RunWitness {
     func othersHaveEnded(isInterrupted: Bool) -> Bool { true }
+    func sealed() {}
     func prepare(_ plan: inout EnterPlan) {}
     func ready(pid: Int32) {}
     func began(pid: Int32, mountNamespace: String) {}
@@ -42,7 +46,9 @@ enum RunWitnesses {
         let observer = JobObserver()
         let cache = (try? context.directories.cache()).map { $0 + "/host" }
         let catalogue = FileCatalogue(directory: cache)
-        let freeze = FreezeWitness(plan) { () throws(DFSError) in try freezeRequest(plan, live, context) }
+        let freeze = FreezeWitness(plan, context) { () throws(DFSError) in
+            try freezeRequest(plan, live, repository, context)
+        }
         let libraries = LibraryWitness(live, catalogue: catalogue, observer: observer) { freeze.found($0) }
         let modules = ModuleWitness(
             plan, live, catalogue: catalogue, cache: cache, home: context.environment.home, libraries: libraries.watch,
@@ -55,11 +61,16 @@ enum RunWitnesses {
     }
 
     private static func freezeRequest(
-        _ plan: RunPlan, _ live: LiveRun, _ context: CommandContext
+        _ plan: RunPlan, _ live: LiveRun, _ repository: Repository, _ context: CommandContext
     ) throws(DFSError) -> FreezeRequest {
-        let (store, cache) = (live.storeRoot, try context.directories.cache())
+        let places = try OwnPlaces(context, repository)
+        let bounds = EnvironmentBounds(
+            roots: ([plan.captured] + plan.roots).map { .init($0.survey) }, data: plan.inputs.compactMap(\.path),
+            home: context.environment.home, withheld: places.reasons.keys.sorted())
         return FreezeRequest(
-            run: plan.run, store: store, cacheRoot: cache, limit: try context.freezeLimit(try context.project()),
-            python: plan.host.stable["python"] ?? .null, home: context.environment.home, withheld: [store, cache])
+            run: plan.run, store: live.storeRoot, cacheRoot: try context.directories.cache(),
+            limit: try context.freezeLimit(try context.project()), python: plan.host.stable["python"] ?? .null,
+            home: context.environment.home, bounds: bounds, began: Clock.now(),
+            lent: plan.environmentMounts?.targets ?? [])
     }
 }
