@@ -221,9 +221,8 @@ extension PlayWithMounts {
                 "mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work \(live) || echo no")
             guard try stage.mounts().contains(live) else { return print("skipped: no overlay can be mounted here") }
             defer { _ = try? stage.shell("umount -l \(live)") }
-            let script = """
-                for p in $(cat /proc/$PPID/task/*/children); do tr '\\0' ' ' < /proc/$p/cmdline; echo; done | grep -c '__free[z]e'
-                """
+            // The freezing process is the only one that is named by /proc/self/exe; one too many has ended by now.
+            let script = "for p in $(cat /proc/$PPID/task/*/children); do cat /proc/$p/stat; done | grep -c '(exe)'"
             let run = try stage.start(
                 "dfs-run", ["--", "sh", "-c", script], variables: ["DFS_FREEZE_LIMIT": "1MB"]
             ).wait()
