@@ -54,8 +54,8 @@ extension PlayWithMounts {
             try Repository.open(at: stage.store, cacheRoot: stage.home + "/cache/dfs")
         }
 
-        private func frozen(_ repository: Repository) throws -> FrozenEnvironment {
-            let run = try #require(try repository.state().runs.last)
+        private func frozen(_ repository: Repository, of run: RunRecord? = nil) throws -> FrozenEnvironment {
+            let run = try #require(try run ?? repository.state().runs.last)
             guard case .environment(let found) = try FrozenEnvironment.of(run, repository) else {
                 throw System.error(ENOENT, "no environment")
             }
@@ -110,7 +110,10 @@ extension PlayWithMounts {
             let output = try run([interpreter, "t.py"]).outputText
             let first = try environment()
             try stage.shell("rm -r venv")
-            let again = try stage.start("dfs", ["rerun", "latest"], variables: ["DFS_FREEZE_LIMIT": "2G"]).wait()
+            // The host is compared with the packages that are put back.
+            let again = try stage.start(
+                "dfs", ["rerun", "latest", "--require", "identical"], variables: ["DFS_FREEZE_LIMIT": "2G"]
+            ).wait()
             #expect(again.code == 0 && again.outputText == output, "\(again.errorText)")
             #expect(!Files.exists(stage.directory.sub("venv")))
             let second = try environment()
@@ -207,6 +210,26 @@ extension PlayWithMounts {
             #expect(plan.kept.map(\.path) == [stage.directory.sub("venv")], "\(plan.kept)")
         }
 
+        /// A part that a record promises and does not have.
+        @Test(.enabled(if: hasPython)) func aPartThatTheRecordLacksIsNamed() throws {
+            try prepare()
+            _ = try run([interpreter, "t.py"])
+            _ = try environment()
+            let repository = try openRepository()
+            let first = try #require(try repository.state().runs.last)
+            let note = try #require(first.annotations.first { $0.tree != nil && $0.name == RunAnnotation.environment })
+            #expect(try stage.start("dfs-run", ["--no-freeze-env", "--", "true"]).wait().code == 0)
+            var record = try #require(try frozen(repository, of: first).record.object)
+            record["parts"] = .array(
+                (record["parts"]?.array ?? []) + [["kind": "python", "path": "/no/such/prefix"]])
+            let second = try #require(try openRepository().state().runs.last)
+            try Annotation(repository: repository, run: second.id, name: RunAnnotation.environment).append(
+                record, adopting: note, by: try KeyFile.load(orCreateAt: stage.home + "/config/dfs/key"))
+            let plan = try frozen(try openRepository()).plan()
+            #expect(plan.mounts.isEmpty && plan.keepsPython)
+            #expect(plan.kept.map(\.path) == ["/no/such/prefix"], "\(plan.kept)")
+        }
+
         @Test(.enabled(if: hasPython)) func anIgnoredEnvironmentInTheProjectComesBack() throws {
             try prepare()
             try stage.shell("\(Self.python) -m venv --without-pip project/.venv; git -C project init -q")
@@ -238,6 +261,10 @@ extension PlayWithMounts {
             #expect(try stage.done("show", "run:latest").contains("incomplete: \(module): "))
             let repository = try openRepository()
             #expect(try frozen(repository).gaps.map(\.isLibrary) == [false])
+            // What is not known to be put back is compared as it is here.
+            try stage.shell("cd \(site); mv ours-1.5.dist-info ours-1.6.dist-info; sed -i s/1.5/1.6/ ours-*/METADATA")
+            let refused = try stage.start("dfs", ["rerun", "latest", "--require", "identical"]).wait()
+            #expect(refused.code == 120 && refused.errorText.contains("ours"), "\(refused.errorText)")
             // A rerun that is given it says so, and has its own environment recorded.
             try stage.shell("rm \(module)")
             let again = try stage.start(

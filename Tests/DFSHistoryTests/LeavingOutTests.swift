@@ -40,6 +40,9 @@ import Testing
         let result = try capture(source, gone, tolerant: true)
         #expect(result.notes.unread.map { NameText.encode($0.path) } == ["a"])
         #expect(result.summary.files == 2)
+        let listed = result.notes.json["unread"]
+        #expect(listed?["count"] == 1 && listed?["files"]?.array?.first?["path"] == "a")
+        #expect(CaptureNotes().json["unread"] == nil)
 
         try directory.write("source/a", "1")
         let emptied = Remover(at: "z", victim: source + "/b")

@@ -24,7 +24,7 @@ import Testing
         #expect(admits(".netrc", "machine a login me password strawberry\n")?.cause?.contains("line 1") == true)
         let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nYWJj\n"
         #expect(admits("id_ed25519", key)?.cause == "it is a private key")
-        #expect(admits("keys.py", "KEY =  + key + \n") == nil)
+        #expect(admits("keys.py", "KEY = '" + key + "'\n") == nil)
         #expect(admits("cert.pem", "-----BEGIN CERTIFICATE-----\nYWJj\n") == nil)
         #expect(admits("module.py", "key = '\(Canary.gitHub)'\n") == nil)
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DFSHistory
+import DFSLaunch
 import DFSLedger
 import DFSModel
 import DFSRuns
@@ -50,7 +51,9 @@ struct Rerun: DFSCommand {
             let host = try context.hostRequest(arguments: request.command, environment: request.environment)
             let then = try RunHost.record(of: recorded.run, repository)
             let now = HostFacts.capture(host).value
-            let hasEnvironment = DriftCheck.hasEnvironment(request, context.capabilities(repository))
+            let capabilities = context.capabilities(repository)
+            if capabilities.namespace == .none { request.environmentMounts = nil }
+            let hasEnvironment = DriftCheck.hasEnvironment(request, capabilities)
             let drift = HostComparison.compare(
                 then: then, now: hasEnvironment ? DriftCheck.adopting(then, in: now) : now)
             let answer = RerunReport(

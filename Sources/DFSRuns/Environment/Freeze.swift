@@ -212,7 +212,10 @@ package struct Freeze {
             places.contains { $0.problem == nil && path.hasPrefix($0.real + "/") }
         }
         if !leftOut.isEmpty { record["left_out"] = .array(leftOut.map { .string($0) }) }
-        guard let taken else { return record }
+        guard let taken else {
+            if places.isEmpty { record["failure"] = "all that it used of files is code or data" }
+            return record
+        }
         record["tree"] = taken.result.summary.json
         record["unread"] = Self.list(taken.unread)
         record["secrets"] = Self.list(taken.secrets.map { ($0.key, $0.value) })
