@@ -34,6 +34,12 @@ extension PlayWithMounts {
             #expect(try result()["reason"] == "exit 143 after SIGTERM")
         }
 
+        @Test func aRankThatNeverWasHasNoLog() throws {
+            #expect(try stage.launch("--", "true").code == 0)
+            #expect(try stage.dfs("logs", "latest").code == 0)
+            #expect(try stage.dfs("logs", "--rank", "9", "latest").code == 11)
+        }
+
         @Test func whatIgnoresTermIsKilledAndNamed() throws {
             let run = try stage.launch(
                 "--", "sh", "-c", "(trap '' TERM; sleep 300 & wait; sleep 300) & sleep 0.2; exit 0")

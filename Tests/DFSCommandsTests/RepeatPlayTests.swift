@@ -99,6 +99,7 @@ extension PlayWithMounts {
             #expect(try again("--env", "LR=0.1", "--env", "KNOWN").outputText == "0.1 yes\n")
             #expect(try again("--env", "LR=0.3", "--ignore-env", "KNOWN").outputText == "0.3\n")
             #expect(try again("--ignore-env", "all").code == 0)
+            #expect(try again("--env", "=x").code == 64)
             #expect(try again("--env", "LR", "--ignore-env", "all").code == 64, "only its hash is recorded")
             #expect(try again(variables: ["LR": "0.1", "KNOWN": "yes", "NEW": "1"]).code == 0)
             #expect(try stage.done("runs", "-q").split(separator: "\n").count == 5)

@@ -25,6 +25,10 @@ struct CodeScan: DFSCommand {
             let directory = try OwnedDescriptor.open(survey?.root ?? start, O_RDONLY | O_DIRECTORY)
             try walk.directory(directory, [], survey?.exclusions.root) { row throws(DFSError) in try list.add(row) }
         } else {
+            guard Files.exists(start) else {
+                throw DFSError(
+                    .noReference, "\(start) does not exist", hint: "ls -ld \(ShellText.quote(Files.parent(start)))")
+            }
             let (file, status) = try Files.openRegular(start)
             try walk.file(file, status.size, Array(start.utf8)) { row throws(DFSError) in try list.add(row) }
         }

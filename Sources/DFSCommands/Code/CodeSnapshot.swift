@@ -8,19 +8,15 @@ struct CodeSnapshot: DFSCommand {
     static let configuration = CommandConfiguration(
         commandName: "snapshot", abstract: "Record a project's code as it is now.")
 
-    @Argument(help: "A directory of the project (default: this one).") var path: String?
-    @Option(
-        help: ArgumentHelp(
-            "Record what looks like a secret, and why that is no harm; the reason stays.", valueName: "reason"))
-    var allowSecrets: String?
+    @OptionGroup var capture: CaptureArguments
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
-        try SpokenSecrets.refuse(reason: allowSecrets, command: "dfs code snapshot")
-        let directory = try context.directory(path)
+        try SpokenSecrets.refuse(reason: capture.allowSecrets, command: "dfs code snapshot")
+        let directory = try context.directory(capture.path)
         let repository = try context.repository(creating: true)
-        let capture = try context.projectCapture(directory, repository, allowSecrets: allowSecrets)
-        let code = try capture.record(from: directory, by: try context.signer())
+        let project = try context.projectCapture(directory, repository, allowSecrets: capture.allowSecrets)
+        let code = try project.record(from: directory, by: try context.signer())
         for warning in code.warnings { context.output.warn(warning) }
         try context.output.report(CaptureReport(code: code, changes: try SnapshotChanges(code, repository)))
         return .done

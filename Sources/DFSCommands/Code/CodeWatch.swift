@@ -11,21 +11,17 @@ struct CodeWatch: DFSCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch", abstract: "Record a project's code whenever it changes, until interrupted.")
 
-    @Argument(help: "A directory of the project (default: this one).") var path: String?
-    @Option(
-        help: ArgumentHelp(
-            "Record what looks like a secret, and why that is no harm; the reason stays.", valueName: "reason"))
-    var allowSecrets: String?
+    @OptionGroup var capture: CaptureArguments
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func execute(_ context: CommandContext) throws(DFSError) -> ExitCode {
-        try SpokenSecrets.refuse(reason: allowSecrets, command: "dfs code watch")
-        let directory = try context.directory(path)
+        try SpokenSecrets.refuse(reason: capture.allowSecrets, command: "dfs code watch")
+        let directory = try context.directory(capture.path)
         let repository = try context.repository(creating: true)
-        let capture = try context.projectCapture(directory, repository, allowSecrets: allowSecrets)
+        let project = try context.projectCapture(directory, repository, allowSecrets: capture.allowSecrets)
         let stop = try StopSignal()
         let watcher = CodeWatcher(
-            context: context, repository: repository, capture: capture, start: directory, signer: try context.signer(),
+            context: context, repository: repository, capture: project, start: directory, signer: try context.signer(),
             stop: stop.descriptor)
         // What is being captured is recorded or given up before the program ends.
         return try context.undoing({ stop.request() }) { () throws(DFSError) in

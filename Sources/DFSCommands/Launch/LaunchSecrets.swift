@@ -15,7 +15,8 @@ struct LaunchSecrets: Sendable {
         try SpokenSecrets.refuse(reason: request.allowSecrets, command: "dfs-run")
         let words = request.command.map { ArgumentText.bytes(of: $0) }
         let found = SecretArguments(words)
-        let named = (Self.searched + (request.recordedVariables ?? project?.run.environment ?? [])).filter {
+        let recorded = request.recordedVariables ?? project?.run.environment ?? []
+        let named = Set(Self.searched + recorded).sorted().filter {
             request.environment.variables[$0] != nil
         }
         let variables = named.flatMap { name in

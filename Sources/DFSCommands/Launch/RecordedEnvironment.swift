@@ -34,9 +34,13 @@ struct RecordedEnvironment {
     func applying(_ changes: [String], to variables: [String: String]) throws(DFSError) -> [String: String] {
         var variables = variables
         for change in changes {
-            if let equals = change.firstIndex(of: "="), equals != change.startIndex {
+            guard !change.isEmpty, !change.hasPrefix("=") else {
+                throw DFSError(
+                    .usage, "--env \(change) names no variable", hint: "dfs rerun \(run) --env NAME=VALUE")
+            }
+            if let equals = change.firstIndex(of: "=") {
                 variables[String(change[..<equals])] = String(change[change.index(after: equals)...])
-            } else if let value = then.value(Self.text(change)), !change.isEmpty {
+            } else if let value = then.value(Self.text(change)) {
                 variables[change] = ArgumentText.text(of: NameText.decode(value) ?? Array(value.utf8))
             } else {
                 throw DFSError(

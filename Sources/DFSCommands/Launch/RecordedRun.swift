@@ -84,8 +84,11 @@ struct RecordedRun {
         }
     }
 
-    /// The same again, but for `changes`, in the environment of `context`.
-    func request(_ changes: Changes, _ context: CommandContext) throws(DFSError) -> LaunchRequest {
+    /// The same again, but for `changes`, in the environment of `context`. Without `comparesMachine` it is only looked whether
+    /// it can be: what this machine lacks of the run's environment is not asked.
+    func request(
+        _ changes: Changes, _ context: CommandContext, comparesMachine: Bool = true
+    ) throws(DFSError) -> LaunchRequest {
         var own = context.environment
         own.directory = text["directory"]?.string ?? code.root
         own.variables = try environment.applying(changes.environment, to: own.variables)
@@ -93,15 +96,7 @@ struct RecordedRun {
         var request = LaunchRequest(command: try command, environment: own)
         request.recordedVariables = environment.named
         request.roots = roots
-        request.importedMounts = try ImportedMounts(of: run, repository)
-        if let imported = request.importedMounts { context.output.say(imported.words) }
         let code = changes.code.map { self.code.replaced(by: $0) } ?? self.code
-        let bounds = EnvironmentBounds(
-            roots: ([code] + roots).map { .init($0.survey) },
-            data: (text["data-paths"]?.object ?? [:]).values.compactMap(\.string), home: context.environment.home)
-        request.environmentMounts = try FrozenMounts(of: run, within: bounds, repository, threads: context.jobs) {
-            context.output.say($0)
-        }
         request.data = try data(changes.data)
         request.code = .snapshot(code)
         request.inPlace = plan["in-place"]?.bool ?? false
@@ -119,7 +114,22 @@ struct RecordedRun {
                 cause: "there it sees what stands there, no other code",
                 hint: "dfs rerun \(run.id.short)")
         }
+        if comparesMachine { try putBack(&request, code, context) }
         return request
+    }
+
+    /// Looks where this machine has another environment, and has the run's mounted there.
+    private func putBack(
+        _ request: inout LaunchRequest, _ code: RecordedCode, _ context: CommandContext
+    ) throws(DFSError) {
+        request.importedMounts = try ImportedMounts(of: run, repository)
+        if let imported = request.importedMounts { context.output.say(imported.words) }
+        let bounds = EnvironmentBounds(
+            roots: ([code] + roots).map { .init($0.survey) },
+            data: (text["data-paths"]?.object ?? [:]).values.compactMap(\.string), home: context.environment.home)
+        request.environmentMounts = try FrozenMounts(of: run, within: bounds, repository, threads: context.jobs) {
+            context.output.say($0)
+        }
     }
 
     /// `--data` arguments for what the run read, each at the place where it was.

@@ -61,7 +61,12 @@ struct Logs: DFSCommand {
         }
         if let logs = run.end?.logs {
             let root = TreeEntry.root(logs, modified: run.time)
-            guard let entry = try repository.reader.entry(at: [Array(name.utf8)], below: root) else { return }
+            guard let entry = try repository.reader.entry(at: [Array(name.utf8)], below: root) else {
+                guard let rank else { return }
+                throw DFSError(
+                    .noReference, "run \(run.id.short) has no log of rank \(rank)",
+                    cause: "the rank that started it has the run's own", hint: "dfs ls run:\(run.id.short)/logs")
+            }
             let start = stream.position
             var position = start
             try FileBytes(repository.reader, entry).forEach(from: start) { piece throws(DFSError) in

@@ -45,15 +45,17 @@ struct Validation {
         self.tolerances = try measuring.tolerances(tolerances, in: original)
         cells = ValidationCell.all(newCode: newCode != nil, newData: !newData.isEmpty)
         // What cannot be launched is said before anything is recorded.
-        for cell in cells { _ = try request(cell, repetition: 1) }
+        for cell in cells { _ = try request(cell, repetition: 1, comparesMachine: false) }
     }
 
-    private func request(_ cell: ValidationCell, repetition: Int) throws(DFSError) -> LaunchRequest {
+    private func request(
+        _ cell: ValidationCell, repetition: Int, comparesMachine: Bool = true
+    ) throws(DFSError) -> LaunchRequest {
         var changes = RecordedRun.Changes()
         if cell.hasNewCode { changes.code = newCode }
         if cell.hasNewData { changes.data = newData }
         (changes.environment, changes.ignored) = (repeating.env, repeating.ignoreEnv)
-        var request = try recorded.request(changes, context)
+        var request = try recorded.request(changes, context, comparesMachine: comparesMachine)
         request.showsOutput = false
         request.note =
             "validation of run \(recorded.run.id.short): \(cell.description), \(repetition) of \(repetitions)"
